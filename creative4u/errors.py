@@ -1,0 +1,51 @@
+"""What can go wrong, as a small tree: every error has a code for machines and one line for people."""
+
+
+class Creative4UError(Exception):
+    """The root; `code` goes into error rows and HTTP answers, `exit_code` to the shell."""
+
+    code = "failed"
+    exit_code = 1
+
+
+class InputError(Creative4UError, ValueError):
+    """What the user gave cannot be used; the message says what was got and what is allowed."""
+
+    code = "bad_input"
+    exit_code = 2
+
+
+class ImageError(InputError):
+    """Bytes that are no acceptable image."""
+
+    code = "bad_image"
+
+
+class CompletionError(Creative4UError):
+    """The model's completion is no verdict."""
+
+    code = "bad_completion"
+
+
+class VerdictParseError(CompletionError):
+    """A finished completion that does not follow the protocol."""
+
+    code = "unparsable"
+
+
+class TruncatedError(CompletionError):
+    """A generation that ran out of tokens before its answer."""
+
+    code = "truncated"
+
+
+class BackendError(Creative4UError):
+    """The model did not answer: server gone, timeout, out of memory."""
+
+    code = "backend"
+
+
+class AssetError(Creative4UError):
+    """A weight file could not be fetched, or is not the one that was pinned."""
+
+    code = "asset"
