@@ -1,0 +1,160 @@
+"""Untrusted bytes in, a clean RGB image out; raises ImageError with one line.
+
+A clean image is upright, in RGB, carries no metadata and shares nothing with its file. Colour
+profiles are dropped, not applied; of an animation the first frame counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps
+
+from creative4u.errors import ImageError
+
+MIN_SIDE = 28  # pixels; smaller images have crashed vision-language servers
+MAX_ASPECT = 20  # longer side over shorter side
+MAX_BYTES = 20_000_000
+MAX_PIXELS = 50_000_000
+GREY = (124, 116, 104)  # ImageNet's mean colour: what a vision model reads as nothing
+ALLOWED = "JPEG, PNG or WEBP"
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# warnings.catch_warnings swaps process-wide filters, so only one thread may be inside it.
+_warnings_lock = threading.Lock()
+
+
+def load_image(source: Path | bytes, name: str | None = None) -> Image.Image:
+    """Read one image from a file or from bytes.
+
+    The format is told by the first bytes, never by the file's name, and the size is checked from
+    the header before any pixel is decoded. Transparency is laid on white.
+
+    Args:
+        source: a path, or the file's bytes.
+        name: what to call the image in an error; the path by default.
+
+    Returns:
+        A PIL image in mode RGB, at least 28 and at most 50 million pixels, without metadata.
+
+    Raises:
+        ImageError: missing, unreadable, not an allowed format, out of bounds or damaged.
+    """
+    label = name or (str(source) if isinstance(source, Path) else "image")
+    data = _read(source, label) if isinstance(source, Path) else source
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{label}: {len(data):,} bytes; at most {MAX_BYTES:,} are allowed")
+    kind = image_format(data)
+    if kind is None:
+        raise ImageError(f"{label}: not an image of an allowed format ({ALLOWED})")
+    try:
+        with _open(data, kind) as image:
+            _check_size(image.width, image.height, label)
+            return _clean(image)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{label}: more than {MAX_PIXELS:,} pixels, the most allowed") from error
+    except MemoryError as error:
+        raise ImageError(f"{label}: too large to decode in memory") from error
+    except Exception as error:  # decoders of untrusted bytes raise nearly anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{label}: a damaged {kind} file ({reason[:120]})") from error
+
+
+def image_format(data: bytes) -> str | None:
+    """JPEG, PNG or WEBP by the magic bytes; None for anything else."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    return None
+
+
+def square(image: Image.Image, side: int) -> Image.Image:
+    """Fit the whole image into a square of `side` pixels, centred on neutral grey."""
+    return ImageOps.pad(image, (side, side), Image.Resampling.BICUBIC, color=GREY)
+
+
+def encode(image: Image.Image, max_side: int = 1024, quality: int = 90) -> bytes:
+    """The image as JPEG bytes, shrunk (never enlarged) to at most `max_side` pixels a side."""
+    small = image.copy()
+    small.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    small.convert("RGB").save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def image_hash(image: Image.Image) -> str:
+    """32 hex digits that name size and RGB values, whatever file they came from."""
+    digest = hashlib.blake2b(f"{image.width}x{image.height}:".encode(), digest_size=16)
+    digest.update(image.convert("RGB").tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path, label: str) -> bytes:
+    if not path.exists():
+        raise ImageError(f"{label}: no such file")
+    if not path.is_file():
+        raise ImageError(f"{label}: not a file")
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ImageError(f"{label}: {size:,} bytes; at most {MAX_BYTES:,} are allowed")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{label}: cannot be read ({error.strerror})") from error
+
+
+def _open(data: bytes, kind: str) -> Any:  # noqa: ANN401 - PIL's file classes have no common type
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd EXIF and the like: no news to the user
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            return Image.open(io.BytesIO(data), formats=[kind])
+        except Image.DecompressionBombWarning as warning:
+            raise Image.DecompressionBombError(str(warning)) from warning
+
+
+def _check_size(width: int, height: int, label: str) -> None:
+    got = f"{label}: {width}x{height} pixels"
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{got}; each side must be at least {MIN_SIDE}")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{got}; at most {MAX_PIXELS:,} pixels are allowed")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(f"{got}; the longer side may be at most {MAX_ASPECT} times the shorter")
+
+
+def _clean(image: Image.Image) -> Image.Image:
+    image.load()
+    turn = _UPRIGHT.get(_orientation(image))
+    plain = image.convert("RGBA") if image.has_transparency_data else image
+    if plain.mode.startswith("I"):  # 16 bits a pixel: keep the upper 8
+        plain = plain.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    canvas = Image.new("RGB", image.size, "white")
+    canvas.paste(plain.convert("RGB"), mask=plain if plain.mode == "RGBA" else None)
+    return canvas.transpose(turn) if turn is not None else canvas
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 (upright) where there is none or the EXIF block is broken."""
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # a broken EXIF block does not make the picture unusable
+        return 1
