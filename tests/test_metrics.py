@@ -1,0 +1,96 @@
+"""Metrics against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from creative4u.metrics import (
+    auc,
+    average_accuracy,
+    bootstrap_interval,
+    consistent_accuracy,
+    expected_calibration_error,
+    gauc,
+    log_loss,
+    ranks,
+    recall_at_k,
+)
+
+
+def test_aa_counts_orders_and_ca_counts_pairs() -> None:
+    right = [[True, True], [True, False], [False, False], [True]]  # the last: one order only
+    assert average_accuracy(right) == pytest.approx(4 / 7)
+    assert consistent_accuracy(right) == pytest.approx(1 / 3)
+
+
+def test_nothing_to_count_is_nan() -> None:
+    nothing = [
+        average_accuracy([]), consistent_accuracy([[True]]), expected_calibration_error([], []),
+        auc([1, 2], [1, 1]), gauc([1, 2], [1, 0], ["x", "y"]), gauc([], [], []), log_loss([], []),
+        recall_at_k([], 1), *bootstrap_interval(np.mean, []),
+    ]  # fmt: skip
+    assert all(math.isnan(figure) for figure in nothing)
+
+
+def test_ece_by_hand() -> None:
+    # bin (0.8, 0.9]: said 0.9 and 0.9, happened once of two: gap 0.4, two rows
+    # bin (0.5, 0.6]: said 0.6, happened: gap 0.4, one row; bin [0, 0.1]: said 0, did not: gap 0
+    assert expected_calibration_error([0.9, 0.9, 0.6, 0.0], [1, 0, 1, 0]) == pytest.approx(
+        (2 * 0.4 + 1 * 0.4 + 1 * 0.0) / 4
+    )
+    assert expected_calibration_error([0.25] * 4, [1, 0, 0, 0]) == pytest.approx(0)
+    # in one bin opposite errors cancel, in ten they do not
+    assert expected_calibration_error([0.0, 1.0], [1, 0], bins=1) == pytest.approx(0)
+    assert expected_calibration_error([0.0, 1.0], [1, 0]) == pytest.approx(1)
+
+
+def test_auc_by_hand() -> None:
+    # positives 0.9 and 0.4; negatives 0.4 and 0.1: three wins and one tie of four
+    assert auc([0.9, 0.4, 0.4, 0.1], [1, 1, 0, 0]) == pytest.approx(3.5 / 4)
+    assert auc([1, 2, 3], [1, 0, 0]) == pytest.approx(0)
+    assert auc([5, 5, 5], [1, 0, 0]) == pytest.approx(0.5)
+
+
+def test_auc_agrees_with_counting_all_pairs() -> None:
+    random = np.random.default_rng(1)
+    score, label = random.integers(0, 5, 60), random.integers(0, 2, 60)
+    gaps = score[label == 1][:, None] - score[label == 0]  # (positives, negatives)
+    assert auc(score, label) == pytest.approx(((gaps > 0) + (gaps == 0) / 2).mean())
+
+
+def test_gauc_weighs_by_impressions_and_leaves_one_class_groups_out() -> None:
+    score = [0.2, 0.1, 0.1, 0.2, 0.3, 0.9, 0.8]
+    label = [1, 0, 1, 0, 0, 1, 1]
+    group = ["u", "u", "v", "v", "v", "w", "w"]  # u: AUC 1, 2 rows; v: AUC 0, 3 rows; w: none
+    assert gauc(score, label, group) == pytest.approx((2 * 1 + 3 * 0) / 5)
+
+
+def test_log_loss_by_hand() -> None:
+    assert log_loss([0.5, 0.25], [1, 0]) == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
+    assert log_loss([0.0], [1]) == pytest.approx(12 * math.log(10))
+
+
+def test_ranks_from_one_hot_scores() -> None:
+    scores = [[1, 0, 0, 0], [0, 1, 0, 0], [3, 2, 1, 0]]
+    assert ranks(scores, [0, 0, 2]).tolist() == [1, 4, 3]  # a tie with all zeros counts against
+    assert recall_at_k([1, 4, 3], 1) == pytest.approx(1 / 3)
+    assert recall_at_k([1, 4, 3], 3) == pytest.approx(2 / 3)
+
+
+def test_bootstrap_interval() -> None:
+    assert bootstrap_interval(np.mean, [1.0] * 9) == (1.0, 1.0)
+    coin = np.array([0.0, 1.0] * 200)
+    low, high = bootstrap_interval(np.mean, coin)
+    assert low == pytest.approx(0.5 - 1.96 * 0.025, abs=0.01)  # standard error 0.5 / sqrt(400)
+    assert high == pytest.approx(0.5 + 1.96 * 0.025, abs=0.01)
+    assert bootstrap_interval(np.mean, coin) == (low, high)
+    paired = bootstrap_interval(lambda p, y: log_loss(p, y), [0.5] * 20, [1, 0] * 10)
+    assert paired == pytest.approx((math.log(2), math.log(2)))
+
+
+def test_shapes_that_do_not_match() -> None:
+    with pytest.raises(ValueError, match=r"got shapes \(2,\) and \(3,\)"):
+        auc([1, 2], [1, 0, 1])
