@@ -1,0 +1,24 @@
+"""A model's name in, the folder or hub id that transformers loads out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from creative4u.backbone.compose import composed_base
+from creative4u.errors import InputError
+
+BASES = {"creative4u-160m-x4": 4, "creative4u-160m-x2": 2}  # 16 and 64 tokens an image
+
+
+def base_folder(name: str) -> str:
+    """The composed base by its name (built on first use), a local folder, or a hub id as it is."""
+    if name in BASES:
+        return str(composed_base(BASES[name]))
+    if Path(name).is_dir():
+        return name
+    if name.count("/") != 1 or name.startswith((".", "/")):
+        raise InputError(
+            f"no model {name!r}; allowed are {', '.join(BASES)}, a local folder, "
+            "or a hub id of the form owner/name"
+        )
+    return name

@@ -1,0 +1,45 @@
+"""What a model behind the judge has to do: rate images one at a time, and complete prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL.Image import Image
+
+from creative4u.errors import CompletionError
+from creative4u.selector.prompt import Messages
+
+OnText = Callable[[int, str], None]  # row number, the text written so far
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Chat messages with two image placeholders, and the two images in that order."""
+
+    messages: Messages
+    images: tuple[Image, Image]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What the model wrote, and the log odds of answer token A against B after its reasoning."""
+
+    text: str
+    logit_a: float
+
+
+class Backend(Protocol):
+    """A vision-language model; a row that fails is its own error and leaves the others alone."""
+
+    name: str
+    special_tokens: tuple[str, ...]
+
+    def observe(self, images: Sequence[Image]) -> list[dict[str, float]]:
+        """Degrees 0..9 of every property in `observations.NAMES`, an image at a time."""
+
+    def complete(
+        self, prompts: Sequence[Prompt], on_text: OnText | None = None
+    ) -> list[Completion | CompletionError]:
+        """One completion a prompt, in order, all in one batch."""

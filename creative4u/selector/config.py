@@ -1,0 +1,51 @@
+"""How a model is judged with: the small file `creative4u.json` that stands beside its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from creative4u.errors import InputError
+from creative4u.schema import Record
+from creative4u.selector.prompt import Instructions
+
+FILE_NAME = "creative4u.json"
+
+
+class JudgeConfig(Record):
+    """What is shown to the model beside the images, and how its doubt is read.
+
+    `temperature` divides the log odds of the answer, fitted on a held-out split; `margin` is the
+    distance of probability_a from one half under which disagreeing orders are inconclusive.
+    """
+
+    observe: bool = True
+    measure: bool = True
+    match: bool = True
+    instructions: Instructions = "brief"
+    image_side: int | None = Field(224, ge=28)  # square pixels; None: as the processor has it
+    temperature: float = Field(1.0, gt=0)
+    margin: float = Field(0.1, ge=0, le=0.5)
+
+    @property
+    def facts(self) -> bool:
+        """Whether anything is said of the images beside showing them."""
+        return self.observe or self.measure
+
+
+PAPER = JudgeConfig(observe=False, measure=False, match=False, instructions="full", image_side=None)
+
+
+def read_config(folder: Path) -> JudgeConfig:
+    """The folder's own config, or the paper's single pass where it has none; raises InputError."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return PAPER
+    try:
+        return JudgeConfig.model_validate_json(path.read_text("utf-8"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"{path}: {first['loc']}: got {first['input']!r}; {first['msg']}"
+        ) from None

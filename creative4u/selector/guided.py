@@ -1,0 +1,161 @@
+"""Prompts in, protocol completions out, by a greedy decoder that is guided by the protocol's form.
+
+The keys of the lines are known beforehand, so they are fed in one forward pass instead of being
+generated token by token (jump-forward decoding, as in structured-output engines; our choice).
+Facts, judgements and the answer are the model's own. Rows of a batch move at their own pace: a
+step feeds each row its next chunk, left-padded and masked in the key-value cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from creative4u.errors import CompletionError, TruncatedError
+from creative4u.selector.backend import Completion, OnText
+from creative4u.selector.observations import NAMES, TOP
+from creative4u.selector.protocol import KEYS, SIDES
+
+LINE_TOKENS = 48  # a line longer than this has lost its thread
+
+
+@dataclass
+class _Row:
+    """One row's state: the next chunk to feed and what it has written."""
+
+    chunk: list[int]
+    written: list[int] = field(default_factory=list)
+    line: int = 0  # the protocol question being answered
+    line_tokens: int = 0
+    logit_a: float | None = None
+    error: CompletionError | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.logit_a is not None or self.error is not None
+
+
+class GuidedDecoder:
+    """A decoder for models with one-dimensional rotary positions (Idefics3 and its kin).
+
+    `banned` are token ids that may never be generated: special tokens, image tokens among them.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, banned: Sequence[int]) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.banned = torch.tensor(sorted(banned), dtype=torch.long)
+        self.newline = self._ids("\n")[0]
+        self.keys = [self._ids(f"{key}:") for key in KEYS]
+        self.closing = self._ids("</think><answer>")
+        self.sides = [self._ids(side)[0] for side in SIDES]
+        self.digits = [self._ids(str(level))[0] for level in range(TOP + 1)]
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        return ids
+
+    @torch.inference_mode()
+    def complete(
+        self, inputs: dict[str, Tensor], on_text: OnText | None = None
+    ) -> list[Completion | CompletionError]:
+        """`inputs` of left-padded prompts that end with the generation prompt, (B, T)."""
+        start = [*self._ids("<think>\n"), *self.keys[0]]
+        rows = [_Row(start) for _ in range(len(inputs["input_ids"]))]
+        state = _State(self.model, inputs)
+        while not all(row.done for row in rows):
+            logits = state.feed([[] if row.done else row.chunk for row in rows])  # (B, V)
+            choosable = logits.index_fill(1, self.banned, float("-inf"))
+            for number, (row, best) in enumerate(
+                zip(rows, choosable.argmax(1).tolist(), strict=True)
+            ):
+                if row.done:
+                    continue
+                row.written += row.chunk
+                self._advance(row, best, logits[number])
+                if on_text is not None:
+                    on_text(number, self._text(row))
+        return [row.error or Completion(self._text(row), row.logit_a or 0.0) for row in rows]
+
+    def _advance(self, row: _Row, best: int, logits: Tensor) -> None:
+        """Decide the row's next chunk from the logits after its last one."""
+        if row.line == len(KEYS):  # the chunk was the closing: this is the answer token
+            of_a, of_b = (float(logits[side]) for side in self.sides)
+            row.logit_a = of_a - of_b
+            row.written += [self.sides[0 if row.logit_a > 0 else 1], *self._ids("</answer>")]
+            return
+        row.chunk = [best]
+        row.line_tokens += 1
+        if best == self.newline:
+            row.line, row.line_tokens = row.line + 1, 0
+            row.chunk += self.keys[row.line] if row.line < len(KEYS) else self.closing
+        elif row.line_tokens > LINE_TOKENS:
+            row.error = TruncatedError(
+                f"the line {KEYS[row.line]!r} did not end within {LINE_TOKENS} tokens"
+            )
+
+    def _text(self, row: _Row) -> str:
+        text: str = self.tokenizer.decode(row.written)
+        return text
+
+    @torch.inference_mode()
+    def rate(self, inputs: dict[str, Tensor]) -> list[dict[str, float]]:
+        """Degrees of every property for a batch of single-image prompts, (B, T) -> B rows.
+
+        The names are fed, each level is read as its expectation over the ten digit tokens, and the
+        likeliest digit goes on into the context, as in the training targets.
+        """
+        state = _State(self.model, inputs)
+        count = len(inputs["input_ids"])
+        rated: list[dict[str, float]] = [{} for _ in range(count)]
+        chunks = [self._ids(f"{NAMES[0]} ")] * count
+        for name, following in zip(NAMES, [*NAMES[1:], None], strict=True):
+            logits = state.feed(chunks)[:, self.digits]  # (B, 10)
+            expected = logits.softmax(1) @ torch.arange(TOP + 1.0)  # (B,)
+            for row, degree in zip(rated, expected.tolist(), strict=True):
+                row[name] = degree
+            if following is not None:
+                tail = self._ids(f" {following} ")
+                chunks = [[self.digits[best], *tail] for best in logits.argmax(1).tolist()]
+        return rated
+
+
+class _State:
+    """The key-value cache, its mask and the rows' positions; `feed` appends one chunk a row."""
+
+    def __init__(self, model: Any, inputs: dict[str, Tensor]) -> None:
+        self.model = model
+        self.cache = DynamicCache(config=model.config.get_text_config())
+        self.mask = inputs["attention_mask"]  # (B, slots): 1 where a real token stands
+        self.first: dict[str, Tensor] | None = inputs
+
+    def feed(self, chunks: list[list[int]]) -> Tensor:
+        """Next-token logits (B, V) after each row's chunk; an empty chunk leaves a row as it is."""
+        width = max(map(len, chunks))
+        ids = torch.tensor([[0] * (width - len(chunk)) + chunk for chunk in chunks])
+        mask = torch.tensor([[0] * (width - len(chunk)) + [1] * len(chunk) for chunk in chunks])
+        more: dict[str, Tensor] = {}
+        if self.first is not None:  # the prompt and the first chunk go in together
+            more = {k: v for k, v in self.first.items() if k not in ("input_ids", "attention_mask")}
+            ids = torch.cat([self.first["input_ids"], ids], 1)
+            mask = torch.cat([self.first["attention_mask"], mask], 1)
+            self.first, self.mask = None, mask
+        else:
+            self.mask = torch.cat([self.mask, mask], 1)
+        positions = (self.mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        out = self.model(
+            input_ids=ids,
+            attention_mask=self.mask,
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+            **more,
+        )
+        logits: Tensor = out.logits[:, -1].float()
+        return logits

@@ -1,0 +1,62 @@
+"""A folder of weights in, a Backend in this process out: transformers, both orders in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL.Image import Image
+
+from creative4u.errors import CompletionError
+from creative4u.images import square
+from creative4u.selector.backend import Completion, OnText, Prompt
+from creative4u.selector.guided import GuidedDecoder
+from creative4u.selector.prompt import Messages, observation_messages
+
+OBSERVED_AT_ONCE = 16  # images a batch
+
+
+class LocalBackend:
+    """Guided decoding on a loaded model; `image_side` squares every image first, None leaves it."""
+
+    def __init__(self, model: Any, processor: Any, name: str, image_side: int | None) -> None:
+        self.name = name
+        self.processor = processor
+        self.image_side = image_side
+        tokenizer = processor.tokenizer
+        self.special_tokens: tuple[str, ...] = tuple(tokenizer.all_special_tokens)
+        added: dict[int, Any] = tokenizer.added_tokens_decoder
+        self.decoder = GuidedDecoder(model, tokenizer, list(added))
+
+    def observe(self, images: Sequence[Image]) -> list[dict[str, float]]:
+        """Degrees of every property, OBSERVED_AT_ONCE images a batch."""
+        rated: list[dict[str, float]] = []
+        for start in range(0, len(images), OBSERVED_AT_ONCE):
+            batch = images[start : start + OBSERVED_AT_ONCE]
+            rated += self.decoder.rate(
+                self._inputs([observation_messages()] * len(batch), [[image] for image in batch])
+            )
+        return rated
+
+    def complete(
+        self, prompts: Sequence[Prompt], on_text: OnText | None = None
+    ) -> list[Completion | CompletionError]:
+        """One completion a prompt, all in one batch."""
+        inputs = self._inputs([p.messages for p in prompts], [list(p.images) for p in prompts])
+        return self.decoder.complete(inputs, on_text)
+
+    def _inputs(
+        self, messages: Sequence[Messages], images: Sequence[Sequence[Image]]
+    ) -> dict[str, torch.Tensor]:
+        shown = [
+            [i if self.image_side is None else square(i, self.image_side) for i in row]
+            for row in images
+        ]
+        texts = [
+            self.processor.apply_chat_template(m, add_generation_prompt=True) for m in messages
+        ]
+        inputs = self.processor(
+            text=texts, images=shown, padding=True, padding_side="left", return_tensors="pt"
+        )
+        return dict(inputs)

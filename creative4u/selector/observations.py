@@ -1,0 +1,74 @@
+"""What one image shows, in degrees from 0 to 9: the properties, their text and the record.
+
+DESIGN section 2: asked of one image at a time, independent of the other image and of the order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from creative4u.schema import Record
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property that the model is asked for; `low` and `high` say what 0 and 9 mean."""
+
+    name: str
+    low: str
+    high: str
+
+
+PROPERTIES = (
+    Property("size", "a speck", "fills the picture"),
+    Property("whole", "mostly cut off", "wholly in the picture"),
+    Property("text", "no text", "text over a third of the picture"),
+    Property("cover", "nothing over the product", "product hidden by text or objects"),
+    Property("clutter", "nothing distracts", "crowded with distracting things"),
+    Property("dark", "well lit", "very dark"),
+    Property("blur", "sharp", "very blurred or coarse"),
+    Property("props", "no props", "many props"),
+    Property("frame", "no border", "heavy border or picture in picture"),
+    Property("stand_out", "melts into the background", "stands out from the background"),
+)
+NAMES = tuple(prop.name for prop in PROPERTIES)
+TOP = 9  # the highest level
+
+
+class Observation(Record):
+    """One image's facts: `asked` of the model and `measured` in the pixels, degrees in 0..9.
+
+    `looks_like` is what a classifier of real photographs takes it for (ConSE's best class name).
+    """
+
+    asked: dict[str, float]
+    measured: dict[str, float]
+    looks_like: str = ""
+
+
+class Match(Record):
+    """How near the image is to this request's words, degrees in 0..9 (ConSE, DESIGN section 3)."""
+
+    title: float
+    queries: float | None = None
+
+
+def level(fact: float) -> int:
+    """A fact in 0..1 as the level 0..9 that is written in training targets."""
+    return round(TOP * min(1.0, max(0.0, fact)))
+
+
+def target(facts: dict[str, float]) -> str:
+    """The completion that the single-image stage teaches; unknown properties are left out."""
+    return " ".join(f"{name} {level(facts[name])}" for name in NAMES if name in facts)
+
+
+def describe(observation: Observation, match: Match | None = None) -> str:
+    """One line of facts for the comparison prompt; degrees in tenths: `size 63` is 6.3 of 9."""
+    facts = {**observation.asked, **observation.measured}
+    said = " ".join(f"{name} {round(10 * degree):02d}" for name, degree in facts.items())
+    if match is not None:
+        said += f" title {round(10 * match.title):02d}"
+        if match.queries is not None:
+            said += f" query {round(10 * match.queries):02d}"
+    return f"{said} like {observation.looks_like}" if observation.looks_like else said

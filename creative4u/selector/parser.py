@@ -1,0 +1,81 @@
+"""Completion text in, Parsed (answers, reasoning) out; raises VerdictParseError. And back again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from creative4u.errors import VerdictParseError
+from creative4u.schema import ProtocolAnswers
+from creative4u.selector.protocol import MIRROR, QUESTIONS, mirror
+
+_COMPLETION = re.compile(
+    r"\s*<think>\n?(?P<think>.*?)\n?</think>\s*<answer>(?P<side>[AB])</answer>\s*", re.DOTALL
+)
+_MARKUP = re.compile(r"</?(think|answer|image)>")
+_SIDE = re.compile(r"\b([AB])([<=>])([AB])\b|\b([AB])\b")
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A completion that follows the protocol; `reasoning` is its ten lines without the tags."""
+
+    answers: ProtocolAnswers
+    reasoning: str
+
+
+def parse(completion: str) -> Parsed:
+    """Read one completion: ten lines `key: facts. judgement` in order, then the answer.
+
+    The `click` line has facts only: its judgement is the answer itself.
+    Raises VerdictParseError with the first thing that is wrong.
+    """
+    match = _COMPLETION.fullmatch(completion)
+    if match is None:
+        raise VerdictParseError(
+            f"got {completion[:60]!r}...; allowed is <think>ten lines</think><answer>A or B</answer>"
+        )
+    if markup := _MARKUP.search(match["think"]):
+        raise VerdictParseError(
+            f"got {markup[0]} inside the reasoning; it may stand only around it"
+        )
+    lines = match["think"].split("\n")
+    if len(lines) != len(QUESTIONS):
+        raise VerdictParseError(
+            f"got {len(lines)} lines of reasoning; the protocol has {len(QUESTIONS)}"
+        )
+    answers = {"click": match["side"]}
+    for line, question in zip(lines, QUESTIONS, strict=True):
+        key, colon, said = line.partition(": ")
+        if key != question.key or not colon or not said.strip():
+            raise VerdictParseError(f"got {line[:60]!r}; line {question.key!r} was due")
+        if question.key == "click":
+            continue
+        judgement = said.rpartition(" ")[2]
+        if judgement not in question.allowed:
+            raise VerdictParseError(
+                f"got {judgement[:20]!r} for {key}; allowed is {', '.join(question.allowed)}"
+            )
+        answers[key] = judgement
+    return Parsed(ProtocolAnswers.model_validate(answers), "\n".join(lines))
+
+
+def complete(reasoning: str, choice: str) -> str:
+    """The completion text of ten lines of reasoning and a choice; the inverse of `parse`."""
+    return f"<think>\n{reasoning}\n</think><answer>{choice}</answer>"
+
+
+def swap_sides(reasoning: str) -> str:
+    """The same reasoning with A and B exchanged: `A>B` becomes `A<B`, and `A is` becomes `B is`."""
+
+    def turned(match: re.Match[str]) -> str:
+        if match[4]:
+            return MIRROR[match[4]]
+        return MIRROR[match[0]]
+
+    return _SIDE.sub(turned, reasoning)
+
+
+def mirrored(parsed: Parsed) -> Parsed:
+    """What the same judge would have said of the two images the other way round."""
+    return Parsed(mirror(parsed.answers), swap_sides(parsed.reasoning))

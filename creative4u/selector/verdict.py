@@ -1,0 +1,74 @@
+"""Two parsed completions, one an order, in; a Verdict in the user's own A and B out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from creative4u.schema import Choice, Order, OrderVerdict, Side, Verdict
+from creative4u.selector.config import JudgeConfig
+from creative4u.selector.parser import Parsed, mirrored
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One order's parsed completion and the log odds of the image shown first."""
+
+    order: Order
+    parsed: Parsed
+    logit_first: float
+
+
+def order_verdict(judged: Judged, temperature: float) -> OrderVerdict:
+    """One order told in the user's own A and B: what was shown second as B is A in order BA."""
+    turned = judged.order == "BA"
+    parsed = mirrored(judged.parsed) if turned else judged.parsed
+    logit_a = (-judged.logit_first if turned else judged.logit_first) / temperature
+    return OrderVerdict(
+        order=judged.order,
+        choice=parsed.answers.click,
+        probability_a=1 / (1 + math.exp(-max(-60.0, min(60.0, logit_a)))),
+        answers=parsed.answers,
+        reasoning=parsed.reasoning,
+    )
+
+
+def verdict(
+    orders: list[Judged],
+    config: JudgeConfig,
+    model: str,
+    seconds: float,
+    observations: dict[Side, str] | None = None,
+) -> Verdict:
+    """Join one or two orders: probability_a is their mean (DESIGN section 2).
+
+    Same image, or too similar, in every order: a tie. The orders disagree and the mean is within
+    the margin of one half: inconclusive. The reasoning and answers shown are those of the order
+    that is surer of the choice.
+    """
+    told = tuple(order_verdict(judged, config.temperature) for judged in orders)
+    probability = sum(order.probability_a for order in told) / len(told)
+    consistent = len({order.choice for order in told}) == 1
+    side: Side = "A" if probability > 0.5 else "B"
+    if consistent:
+        side = told[0].choice
+    choice: Choice = side
+    alike = all("yes" in (o.answers.same_image, o.answers.too_similar) for o in told)
+    if alike:
+        choice = "tie"
+    elif not consistent and abs(probability - 0.5) < config.margin:
+        choice = "inconclusive"
+    agreeing = [order for order in told if order.choice == side]
+    shown = max(agreeing, key=lambda order: abs(order.probability_a - 0.5))
+    return Verdict(
+        choice=choice,
+        confidence=max(probability, 1 - probability),
+        probability_a=probability,
+        consistent=consistent,
+        answers=shown.answers,
+        observations=observations,
+        reasoning=shown.reasoning,
+        orders=told,
+        model=model,
+        seconds=seconds,
+    )

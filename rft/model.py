@@ -1,0 +1,55 @@
+"""The base model in, a PEFT model to train out; adapters saved small and without machine paths."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from creative4u.backbone.names import base_folder
+from rft.recipe import Lora
+
+# Linear layers of the language model alone: the vision tower stays frozen, so that its features
+# can be cached.
+TARGETS = r".*(text_model|language_model).*\.(q|k|v|o|gate|up|down)_proj"
+
+
+def load_base(base: str) -> tuple[Any, Any]:
+    """Model (float32 on a CPU, its own type elsewhere) and processor of a base's name."""
+    folder = base_folder(base)
+    dtype = "auto" if torch.cuda.is_available() else torch.float32
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype)
+    return model, AutoProcessor.from_pretrained(folder)
+
+
+def with_lora(model: Any, lora: Lora) -> PeftModel:
+    """LoRA on the language model, and the whole connector where the model has one to be learnt."""
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        target_modules=TARGETS,
+        modules_to_save=["connector"] if lora.connector else None,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
+    """Write the adapter in float16 under its base's name: half the size, and no path of a machine."""
+    model.save_pretrained(folder)
+    weights = folder / "adapter_model.safetensors"
+    save_file(
+        {k: v.to(torch.float16) for k, v in load_file(weights).items()},
+        weights,
+        metadata={"format": "pt"},
+    )
+    config = folder / "adapter_config.json"
+    content = json.loads(config.read_text("utf-8"))
+    content["base_model_name_or_path"] = base
+    config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
+    (folder / "README.md").unlink(missing_ok=True)

@@ -1,0 +1,109 @@
+"""Training rows: `{"prompt", "completion", "images"}` from singles and pairs; a data set for TRL.
+
+A single is one image and its degrees; a pair is the judge's own prompt and a reasoned completion,
+in both orders. The prompts are those of `creative4u.selector`, never written again here.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from creative4u.images import load_image, square
+from creative4u.schema import CreativePair
+from creative4u.selector.judge import Judge, PairRequest
+from creative4u.selector.observations import target
+from creative4u.selector.parser import complete, swap_sides
+from creative4u.selector.prompt import observation_messages
+from creative4u.selector.protocol import MIRROR, summary
+
+Row = dict[str, Any]
+ORDERS = ("AB", "BA")
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """One JSON object a line."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def single_rows(path: Path, split: str = "train") -> list[Row]:
+    """Rows of the single-image stage from a `singles.jsonl`."""
+    return [
+        {
+            "prompt": observation_messages(),
+            "images": [str(path.parent / row["image"])],
+            "completion": [{"role": "assistant", "content": target(row["facts"])}],
+        }
+        for row in read_jsonl(path)
+        if row["split"] == split
+    ]
+
+
+def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iterator[Row]:
+    """Both orders of each reasoned pair, with what the judge's model itself observes of the images."""
+    for pair in pairs:
+        if pair.reasoning is None or pair.answers is None or pair.label is None:
+            continue
+        paths = [str(folder / pair.image_a), str(folder / pair.image_b)]
+        request = PairRequest(
+            load_image(Path(paths[0])), load_image(Path(paths[1])), pair.product_title, pair.queries
+        )
+        told = told_reasoning(pair)
+        for order, prompt in zip(ORDERS, judge.prompts(request), strict=True):
+            turned = order == "BA"
+            text = (
+                complete(swap_sides(told), MIRROR[pair.label])
+                if turned
+                else complete(told, pair.label)
+            )
+            yield {
+                "prompt": prompt.messages,
+                "images": paths[::-1] if turned else paths,
+                "completion": [{"role": "assistant", "content": text}],
+            }
+
+
+def told_reasoning(pair: CreativePair) -> str:
+    """The pair's reasoning with the `click` line written from the answers (parser's contract)."""
+    assert pair.reasoning is not None
+    assert pair.answers is not None
+    lines = [line for line in pair.reasoning.split("\n") if not line.startswith("click:")]
+    return "\n".join([*lines, f"click: {summary(pair.answers.model_dump())}"])
+
+
+def draw(rows: list[Row], count: int, seed: int) -> list[Row]:
+    """`count` rows in random order; all of them, over and over, where there are fewer."""
+    rng = random.Random(seed)
+    drawn: list[Row] = []
+    while rows and len(drawn) < count:
+        drawn += rng.sample(rows, min(len(rows), count - len(drawn)))
+    return drawn
+
+
+def as_dataset(rows: list[Row], image_side: int | None) -> Dataset:
+    """A data set that opens and squares its images only when a batch needs them."""
+
+    def opened(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        pictures = [[load_image(Path(path)) for path in paths] for paths in batch["images"]]
+        if image_side is not None:
+            pictures = [[square(image, image_side) for image in images] for images in pictures]
+        texts = {
+            key: [json.loads(value) for value in batch[key]]
+            for key in ("prompt", "completion")
+            if key in batch
+        }
+        return {**batch, **texts, "images": pictures}
+
+    # Messages travel as JSON text: Arrow would give every part every key, with nulls.
+    packed = [
+        {**row, "prompt": json.dumps(row["prompt"]), "completion": json.dumps(row["completion"])}
+        for row in rows
+    ]
+    return Dataset.from_list(packed).with_transform(opened)

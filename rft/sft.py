@@ -1,0 +1,154 @@
+"""CoT-SFT: a recipe in, an adapter out. Run: creative4u rft sft sft-160m [key=value ...]
+
+Stages follow each other on one adapter (DESIGN section 5): single images and their degrees first,
+then pairs whose prompts hold what the model itself observed, single images still mixed in.
+Killed and started again, a run goes on from its last checkpoint and ends with the same steps done.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import get_cosine_schedule_with_warmup
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
+
+from creative4u.backbone.feature_cache import cache_vision
+from creative4u.schema import CreativePair
+from creative4u.selector.config import JudgeConfig
+from creative4u.selector.judge import Judge
+from creative4u.selector.local import LocalBackend, evidence
+from rft.model import load_base, save_adapter, with_lora
+from rft.recipe import Recipe, Stage
+from rft.rows import Row, as_dataset, draw, pair_rows, read_jsonl, single_rows
+
+log = logging.getLogger(__name__)
+DONE = "done.json"
+
+
+def main(recipe: Recipe) -> Path:
+    """Train every stage that is not done yet; the folder of the last stage's adapter."""
+    torch.manual_seed(recipe.seed)
+    model, processor = load_base(recipe.base)
+    vision = cache_vision(model, recipe.out / "features", capacity=4096)
+    model = with_lora(model, recipe.lora)
+    config = JudgeConfig.model_validate(recipe.judge)
+    folder = recipe.out
+    for number, stage in enumerate(recipe.stages):
+        folder = recipe.out / f"{number}-{stage.name}"
+        if (folder / DONE).exists():
+            load_adapter(model, folder)
+            continue
+        rows = stage_rows(recipe, stage, number, model, processor, config)
+        done = train(model, processor, rows, folder, stage, config, recipe.seed + number)
+        save_adapter(model, folder, recipe.base)
+        (folder / "creative4u.json").write_text(config.model_dump_json(indent=2) + "\n", "utf-8")
+        (folder / DONE).write_text(json.dumps(done | {"rows": len(rows)}, indent=2) + "\n", "utf-8")
+        log.info(
+            "stage %s: %s; vision cache %d hits, %d misses",
+            stage.name,
+            done,
+            vision.hits,
+            vision.misses,
+        )
+    return folder
+
+
+def load_adapter(model: Any, folder: Path) -> None:
+    """Put a saved stage's adapter into the model that is being trained."""
+    model.load_adapter(str(folder), adapter_name="default", is_trainable=True)
+
+
+def stage_rows(
+    recipe: Recipe, stage: Stage, number: int, model: Any, processor: Any, config: JudgeConfig
+) -> list[Row]:
+    """The stage's rows in training order, from a file if they were made before."""
+    path = recipe.out / f"{number}-{stage.name}.rows.jsonl"
+    if not path.exists():
+        rows: list[Row] = []
+        if stage.singles and recipe.singles is not None:
+            rows += draw(single_rows(recipe.singles), stage.singles, recipe.seed)
+        if stage.pairs and recipe.pairs is not None:
+            rows += made_pairs(recipe.pairs, stage.pairs, recipe.seed, model, processor, config)
+        part = path.with_suffix(".part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(
+            "".join(json.dumps(row) + "\n" for row in draw(rows, len(rows), number)), "utf-8"
+        )
+        part.rename(path)
+    return list(read_jsonl(path))
+
+
+def made_pairs(
+    path: Path, count: int, seed: int, model: Any, processor: Any, config: JudgeConfig
+) -> list[Row]:
+    """`count` rows (both orders of count/2 pairs) with the model's own observations in the prompt."""
+    known = CreativePair.model_fields
+    read = [
+        CreativePair.model_validate({k: v for k, v in row.items() if k in known})
+        for row in read_jsonl(path)
+        if row.get("split") == "train"
+    ]
+    pairs = draw(list(read), count // 2, seed)
+    model.eval()
+    judge = Judge(LocalBackend(model, processor, "training", config.image_side), config, evidence())
+    rows = list(pair_rows(pairs, path.parent, judge))
+    model.train()
+    return rows
+
+
+def train(
+    model: Any,
+    processor: Any,
+    rows: list[Row],
+    folder: Path,
+    stage: Stage,
+    config: JudgeConfig,
+    seed: int,
+) -> dict[str, float]:
+    """One stage on TRL's SFTTrainer; resumes from the folder's last checkpoint."""
+    args = SFTConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=stage.batch_size,
+        gradient_accumulation_steps=stage.accumulation,
+        num_train_epochs=stage.epochs,
+        learning_rate=stage.learning_rate,
+        max_length=None,
+        logging_steps=10,
+        save_steps=stage.checkpoint_steps,
+        save_total_limit=1,
+        seed=seed,
+        data_seed=seed,
+        bf16=torch.cuda.is_available(),
+        gradient_checkpointing=torch.cuda.is_available(),
+        report_to=[],
+        remove_unused_columns=False,
+        max_grad_norm=1.0,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    steps = -(-len(rows) // (stage.batch_size * stage.accumulation)) * stage.epochs
+    connector = [p for n, p in model.named_parameters() if p.requires_grad and "connector" in n]
+    rest = [p for n, p in model.named_parameters() if p.requires_grad and "connector" not in n]
+    groups = [
+        {"params": rest, "lr": stage.learning_rate},
+        {"params": connector, "lr": stage.connector_learning_rate or stage.learning_rate},
+    ]
+    optimizer = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=0.0)
+    schedule = get_cosine_schedule_with_warmup(optimizer, round(0.05 * steps) + 1, round(steps) + 1)
+    trainer = SFTTrainer(
+        model=model,
+        args=args,
+        processing_class=processor,
+        train_dataset=as_dataset(rows, config.image_side),
+        optimizers=(optimizer, schedule),
+    )
+    last = get_last_checkpoint(str(folder)) if folder.exists() else None
+    outcome = trainer.train(resume_from_checkpoint=last)
+    (folder / "metrics.jsonl").write_text(
+        "".join(json.dumps(entry) + "\n" for entry in trainer.state.log_history), "utf-8"
+    )
+    return {"steps": outcome.global_step, "loss": outcome.training_loss}
