@@ -1,0 +1,106 @@
+"""Errors in, exit codes and one line out; answers go to stdout, all else to stderr.
+
+Exit codes: 0 done, 1 failed, 2 wrong use or bad input, 3 done but some rows failed, 130 stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from creative4u.errors import Creative4UError
+
+SOME_ROWS_FAILED = 3
+STOPPED = 130  # what shells report for Ctrl-C
+UsageError: Any = typer.BadParameter.__mro__[1]  # typer does not export its name
+
+
+class FrontDoor(TyperGroup):
+    """A group of verbs whose known errors become one line and an exit code, never a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; what it raises decides the exit code."""
+        try:
+            return super().invoke(ctx)
+        except Creative4UError as error:
+            say(f"creative4u: {' '.join(str(error).split())}")
+            raise typer.Exit(error.exit_code) from error
+        except UsageError as error:
+            if type(error).__name__ == "NoArgsIsHelpError":  # the help itself, not one line
+                raise
+            path = (error.ctx or ctx).command_path
+            say(f"creative4u: {error.format_message()} See: {path} --help")
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt:
+            say("creative4u: stopped")
+            raise typer.Exit(STOPPED) from None
+
+
+def verbs(help_text: str) -> typer.Typer:
+    """A Typer group: the front door itself, or one of its groups of verbs."""
+    return typer.Typer(
+        cls=FrontDoor,
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def say(line: str) -> None:
+    """One line for people, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def print_json(answer: Any) -> None:
+    """One JSON object on standard output; figures that are nan become null."""
+    print(json.dumps(_without_nan(answer), ensure_ascii=False), flush=True)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, libraries keep their chatter and warnings to themselves; our log goes to stderr."""
+    for name, value in (
+        ("TRANSFORMERS_VERBOSITY", "error"),
+        ("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1"),
+        ("HF_HUB_DISABLE_PROGRESS_BARS", "1"),
+        ("TOKENIZERS_PARALLELISM", "false"),
+        ("GRADIO_ANALYTICS_ENABLED", "False"),
+    ):
+        os.environ.setdefault(name, value)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    for room in ("creative4u", "data", "rft", "app"):
+        logging.getLogger(room).setLevel(logging.INFO)
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def working() -> Iterator[None]:
+    """Quiet, and what any library prints goes to standard error: the answer stands alone."""
+    with quiet(), contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return value

@@ -1,0 +1,136 @@
+"""A file of verdicts with labels in, the figures of DESIGN section 2 out: AA, CA, ECE, by tag.
+
+Rows with an error are in no denominator: they are counted beside, as `errors`. A tie or an
+inconclusive verdict is no choice, but each of its orders made one, so AA and CA count it like any
+other. `ece` is of the confidence in the side that `probability_a` prefers.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from creative4u.errors import InputError
+from creative4u.metrics import (
+    average_accuracy,
+    bootstrap_interval,
+    consistent_accuracy,
+    expected_calibration_error,
+)
+
+Row = Mapping[str, Any]
+
+
+class Tally:
+    """Counts rows of verdicts as they come; some 40 bytes a row."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.choices: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.consistent = 0
+        self.right: list[tuple[bool, ...]] = []  # a row for each judged pair with a label
+        self.confidence = array("d")
+        self.outcome = array("d")
+
+    def add(self, row: Row) -> None:
+        """Count one row of a verdict file."""
+        self.n += 1
+        if row.get("error"):
+            self.errors[row["error"]["code"]] += 1
+            return
+        self.choices[row["choice"]] += 1
+        self.consistent += bool(row["consistent"])
+        label = row.get("label")
+        if label is None:
+            return
+        self.right.append(tuple(order["choice"] == label for order in row["orders"]))
+        probability = row["probability_a"]
+        towards = probability if label == "A" else 1 - probability
+        self.confidence.append(max(probability, 1 - probability))
+        self.outcome.append(0.5 if probability == 0.5 else float(towards > 0.5))
+
+    def counts(self) -> dict[str, int]:
+        """How many rows ended how, for a progress bar."""
+        return {
+            "chosen": self.choices["A"] + self.choices["B"],
+            "tie": self.choices["tie"],
+            "inconclusive": self.choices["inconclusive"],
+            "error": sum(self.errors.values()),
+        }
+
+    def accuracy(self) -> dict[str, Any]:
+        """n (rows judged that have a label), AA and CA."""
+        return {
+            "n": len(self.right),
+            "AA": average_accuracy(self.right),
+            "CA": consistent_accuracy(self.right),
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """Everything but the rows by tag; 95 % intervals by bootstrap over pairs."""
+        judged = sum(self.choices.values())
+        labelled = self.accuracy()
+        return {
+            "n": self.n,
+            "labelled": labelled["n"],
+            "errors": sum(self.errors.values()),
+            "errors_by_code": dict(sorted(self.errors.items())),
+            "AA": labelled["AA"],
+            "CA": labelled["CA"],
+            "AA_interval": self._interval(average_accuracy),
+            "CA_interval": self._interval(consistent_accuracy),
+            "ties": self.choices["tie"],
+            "inconclusive": self.choices["inconclusive"],
+            "consistent": self.consistent / judged if judged else float("nan"),
+            "ece": expected_calibration_error(self.confidence, self.outcome),
+        }
+
+    def _interval(self, figure: Any) -> tuple[float, float]:
+        rows = np.empty(len(self.right), dtype=object)
+        rows[:] = self.right
+        return bootstrap_interval(figure, rows)
+
+
+def read_verdicts(path: Path) -> Iterator[Row]:
+    """The rows of a verdict file, in its order; raises InputError with the line's number."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = json.loads(line)
+                if not row.get("error"):
+                    row["choice"], row["consistent"], row["orders"], row["probability_a"]
+            except (ValueError, KeyError, AttributeError, TypeError) as error:
+                raise InputError(f"{path}, line {number}: not a verdict row") from error
+            yield row
+
+
+def evaluate(verdicts: Path, known: Mapping[str, Row] | None = None) -> dict[str, Any]:
+    """The figures of a verdict file.
+
+    Args:
+        verdicts: what `creative4u judge` wrote.
+        known: by pair_id, `label` and `tags` that stand above those in the rows.
+
+    Returns:
+        n, labelled, errors, errors_by_code, AA, CA, AA_interval, CA_interval, ties, inconclusive,
+        consistent (share of judged pairs whose orders agree), ece, and `by`: for each tag
+        {n, AA, CA}.
+    """
+    whole, by = Tally(), dict[str, Tally]()
+    for row in read_verdicts(verdicts):
+        row = {**row, **(known or {}).get(row["pair_id"], {})}
+        whole.add(row)
+        for tag in row.get("tags") or ():
+            by.setdefault(tag, Tally()).add(row)
+    if not whole.n:
+        raise InputError(f"{verdicts}: no rows")
+    return {**whole.figures(), "by": {tag: by[tag].accuracy() for tag in sorted(by)}}
