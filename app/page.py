@@ -1,0 +1,82 @@
+"""A judge and a history in, the Gradio page out; `creative4u app` runs `main`."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from app import render, tab_compare, tab_history
+from app.compare import Desk, Streams
+from app.guard import Guard
+from app.store import Store
+
+MAX_UPLOAD = "20mb"
+KEEP = 6 * 3600  # seconds that uploads and downloads stay on disk; all go when the server stops
+BRAND = """<header class="c4-brand"><h1>Creative4U</h1>
+<p>Two images for one product: see which is more likely to be clicked, and why.</p></header>"""
+
+
+def build(judge: Streams, store: Store) -> gr.Blocks:
+    """The page as Blocks, a file a tab. Needs `look()` when it is launched or mounted."""
+    desk = Desk(judge, store)
+    downloads = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / "downloads"
+    downloads.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with gr.Blocks(title="Creative4U", analytics_enabled=False, fill_width=True,
+                   delete_cache=(KEEP // 6, KEEP)) as page:
+        gr.HTML(BRAND)
+        with gr.Tabs(elem_classes="c4-tabs"):
+            with gr.Tab("Compare", id="compare"):
+                tab_compare.build(desk, downloads)
+            with gr.Tab("History", id="history") as tab:
+                tab_history.build(desk, downloads, tab)
+    page.queue(max_size=64, default_concurrency_limit=8)
+    return page
+
+
+def look() -> dict[str, Any]:
+    """Theme and style sheet: the reader's own fonts, nothing loaded from elsewhere."""
+    system = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+    theme = gr.themes.Base(primary_hue="teal", secondary_hue="teal", neutral_hue="slate",
+                           radius_size="lg", font=system, font_mono=("ui-monospace", "monospace"))
+    theme.set(button_primary_background_fill="*primary_700",
+              button_primary_background_fill_hover="*primary_800",
+              button_primary_background_fill_dark="*primary_700", button_primary_text_color="white",
+              color_accent="*primary_700", block_label_text_weight="600")
+    return {"theme": theme, "css": render.style(), "footer_links": []}
+
+
+def serve(judge: Streams, store: Store, host: str = "127.0.0.1", port: int | None = None,
+          block: bool = True) -> str:
+    """Start the page and return its address; with `block`, only once it is stopped.
+
+    Uploads lie in a folder of this process that nobody else may read, and are gone with it.
+    """
+    uploads = tempfile.mkdtemp(prefix="creative4u-")
+    atexit.register(shutil.rmtree, uploads, ignore_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = uploads
+    page = build(judge, store)
+    _, address, _ = page.launch(
+        server_name=host, server_port=port, max_file_size=MAX_UPLOAD, share=False, quiet=True,
+        ssr_mode=False, run_history=False, enable_monitoring=False, mcp_server=False,
+        inbrowser=False, prevent_thread_lock=True,
+        app_kwargs={"middleware": [Middleware(Guard)], "docs_url": None, "redoc_url": None},
+        **look())
+    print(f"Creative4U is ready: open {address} (Ctrl+C stops it)", flush=True)
+    if block:
+        page.block_thread()
+    return str(address)
+
+
+def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = None,
+         store: str | None = None) -> None:
+    """Load the judge, then serve the page until Ctrl+C. `store` is an SQLAlchemy URL."""
+    from creative4u.selector import load_judge  # loads torch: only when a page is really served
+
+    serve(load_judge(model), Store(store), host, port)

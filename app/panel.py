@@ -1,0 +1,86 @@
+"""A comparison in, the components that show its result out; Compare and History share it."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app import render
+from app.compare import View
+from app.store import Saved, Store
+from creative4u.errors import InputError
+
+Updates = dict[Any, Any]  # component -> its update, as Gradio takes them
+FEEDBACK_CHOICES = [("A is right", "A"), ("B is right", "B"), ("They are equal", "tie"),
+                    ("Both are poor", "both_bad")]
+
+
+class Panel:
+    """Made inside a Blocks context: outcome, images, protocol, reasoning, feedback, report."""
+
+    def __init__(self, store: Store, downloads: Path, name: str) -> None:
+        self._store, self._downloads = store, downloads
+        self.key = gr.State(None)
+        self.outcome = gr.HTML(elem_id=f"{name}-outcome")
+        self.cards = gr.HTML(elem_id=f"{name}-cards")
+        self.thinking = gr.HTML(elem_id=f"{name}-thinking")
+        self.protocol = gr.HTML(elem_id=f"{name}-protocol")
+        self.whole = gr.HTML(elem_id=f"{name}-whole")
+        with gr.Column(visible=False, elem_id=f"{name}-feedback") as self.after:
+            self.feedback = gr.Radio(FEEDBACK_CHOICES, label="Which is right, in your view?")
+            self.thanks = gr.HTML()
+        self.report = gr.DownloadButton("Download the report", visible=False,
+                                        elem_id=f"{name}-report", size="md")
+        self.parts = [self.key, self.outcome, self.cards, self.thinking, self.protocol, self.whole,
+                      self.after, self.feedback, self.thanks, self.report]
+        self.feedback.input(self._keep_feedback, [self.key, self.feedback], self.thanks,
+                            show_progress="hidden", api_visibility="private")
+
+    def clear(self) -> Updates:
+        """Nothing to show."""
+        return {self.key: None, self.outcome: "", self.cards: "", self.thinking: "",
+                self.protocol: "", self.whole: "", self.after: gr.update(visible=False),
+                self.feedback: gr.update(value=None), self.thanks: "",
+                self.report: gr.update(visible=False)}
+
+    def running(self, view: View, before: View | None) -> Updates:
+        """A comparison that goes on; only what changed since `before` is sent again."""
+        updates = {} if before else self.clear()
+        if before is None or view.observed != before.observed or view.pictures != before.pictures:
+            updates[self.cards] = render.cards(view.pictures, view.observed)
+        if view.reasoning:
+            updates[self.thinking] = render.thinking(view.reasoning, finished=False)
+        return updates
+
+    def show(self, saved: Saved) -> Updates:
+        """A finished comparison, with its report ready to download."""
+        verdict = saved.verdict
+        return {
+            self.key: saved.comparison_id,
+            self.outcome: render.outcome(verdict),
+            self.cards: render.cards(saved.pictures, verdict.observations or {}, verdict),
+            self.thinking: "",
+            self.protocol: render.protocol(verdict),
+            self.whole: render.finished(verdict),
+            self.after: gr.update(visible=True),
+            self.feedback: gr.update(value=saved.feedback),
+            self.thanks: "",
+            self.report: gr.update(visible=True, value=self._write_report(saved)),
+        }
+
+    def _write_report(self, saved: Saved) -> str:
+        """A file whose address cannot be guessed."""
+        target = self._downloads / secrets.token_urlsafe(24) / "creative4u-report.html"
+        target.parent.mkdir()
+        target.write_text(render.report(saved), "utf-8")
+        return str(target)
+
+    def _keep_feedback(self, key: str | None, said: str) -> str:
+        try:
+            self._store.give_feedback(key or "", said)
+        except InputError as error:
+            return render.problem(str(error))
+        return render.notice("Kept, thank you. You can change it at any time.")

@@ -1,0 +1,111 @@
+"""Views, verdicts and history in, HTML out; every word of a visitor or a model is escaped."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from app import sentences
+from app.compare import View
+from app.store import Saved
+from creative4u.images import encode, load_image
+from creative4u.schema import Order, Side, Verdict
+
+SHOWN_SIDE, THUMB_SIDE = 900, 160  # pixels: the longer side on the page and in the history's list
+
+
+def style() -> str:
+    """The page's style sheet, which the report shares."""
+    return Path(str(files("app") / "static" / "page.css")).read_text("utf-8")
+
+
+def cards(pictures: dict[Side, bytes], observed: dict[Side, str],
+          verdict: Verdict | None = None) -> str:
+    """Both images side by side, the chosen one framed, each with what the model saw in it."""
+    sides = [{"side": side, "uri": data_uri(pictures[side]),
+              "chosen": verdict is not None and verdict.choice == side,
+              "seen": sentences.seen(observed[side]) if side in observed else None}
+             for side in ("A", "B")]
+    return _fill("cards.html", sides=sides, decided=verdict is not None)
+
+
+def status(view: View) -> str:
+    """One line about where a running comparison stands."""
+    return _fill("status.html", view=view)
+
+
+def outcome(verdict: Verdict) -> str:
+    """The choice, how sure, and whether both orders agree."""
+    return _fill("outcome.html", verdict=verdict, headline=sentences.headline(verdict),
+                 sureness=sentences.sureness(verdict), agreement=sentences.agreement(verdict))
+
+
+def protocol(verdict: Verdict) -> str:
+    """The protocol as a table: question, judgement, reason."""
+    return _fill("protocol.html", rows=sentences.table(verdict))
+
+
+def thinking(reasoning: dict[Order, str], finished: bool) -> str:
+    """The reasoning of each presentation order, growing or finished (then folded away)."""
+    orders = [{"order": order, "lines": [(sentences.SHORT.get(key, ""), said) for key, said
+                                         in sentences.lines(reasoning[order])]}
+              for order in ("AB", "BA") if order in reasoning]
+    return _fill("thinking.html", orders=orders, finished=finished)
+
+
+def finished(verdict: Verdict) -> str:
+    """The reasoning of a verdict, folded away."""
+    return thinking({order.order: order.reasoning for order in verdict.orders}, finished=True)
+
+
+def problem(text: str | None) -> str:
+    """A message in place; empty where there is nothing to mend."""
+    return _fill("problem.html", text=text) if text else ""
+
+
+def notice(text: str) -> str:
+    """A word of success."""
+    return _fill("notice.html", text=text)
+
+
+def asked(saved: Saved) -> str:
+    """What a kept comparison was about: title, queries, time."""
+    return _fill("asked.html", saved=saved)
+
+
+def history(saved: list[Saved], more: bool) -> str:
+    """The history's list; each row is a button that carries its comparison's id."""
+    rows = [{"one": one, "headline": sentences.headline(one.verdict),
+             "thumbs": {side: data_uri(jpeg, THUMB_SIDE) for side, jpeg in one.pictures.items()}}
+            for one in saved]
+    return _fill("history.html", rows=rows, more=more)
+
+
+def report(saved: Saved) -> str:
+    """A whole HTML document about one comparison that needs nothing but itself."""
+    verdict = saved.verdict
+    shown = cards(saved.pictures, verdict.observations or {}, verdict)
+    return _fill("report.html", saved=saved, verdict=verdict, style=style(),
+                 parts=[outcome(verdict), shown, protocol(verdict), finished(verdict)])
+
+
+def data_uri(jpeg: bytes, side: int = SHOWN_SIDE) -> str:
+    """JPEG bytes of ours as a data: address, shrunk to `side` pixels."""
+    small = encode(load_image(jpeg), side, 85)
+    return f"data:image/jpeg;base64,{base64.b64encode(small).decode()}"
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(loader=PackageLoader("app"), undefined=StrictUndefined,
+                       autoescape=select_autoescape(default=True), trim_blocks=True,
+                       lstrip_blocks=True)
+
+
+def _fill(name: str, **values: Any) -> str:
+    return _templates().get_template(name).render(**values)

@@ -1,0 +1,112 @@
+"""The Compare tab: two images, a title and queries in; reasoning as it grows, then a choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+from gradio.components.image import ImageData
+
+from app import render
+from app.compare import Desk, View, compare, read
+from app.panel import Panel, Updates
+from creative4u.errors import ImageError, InputError
+
+IDLE = """<div class="c4-idle"><h2>Which one will be clicked?</h2>
+<ol><li>Add two images for the same product.</li>
+<li>Say what it is, as shoppers would read it, and what they search for.</li>
+<li>Press Compare and read along: you see the reasons before the choice.</li></ol>
+<p class="c4-faint">Your images stay on the machine that runs this page.</p></div>"""
+
+
+def build(desk: Desk, downloads: Path) -> None:
+    """Lay out the tab inside the current Blocks and wire it to `compare`."""
+    with gr.Row(elem_classes="c4-sheet"):
+        with gr.Column(scale=4, min_width=320, elem_classes="c4-form"):
+            with gr.Row(elem_classes="c4-uploads"):
+                image_a, note_a = _upload("A")
+                image_b, note_b = _upload("B")
+            title = gr.Textbox(label="Product title", lines=1, max_lines=3, elem_id="title",
+                               placeholder="Dell G3 gaming laptop, 15.6 inch")
+            queries = gr.Textbox(label="What shoppers search for (optional, one a line)",
+                                 lines=3, elem_id="queries",
+                                 placeholder="gaming laptop\nlaptop for students")
+            note_words = gr.HTML(elem_id="note-words")
+            with gr.Row(elem_classes="c4-actions"):
+                go = gr.Button("Compare", variant="primary", elem_id="compare", scale=3)
+                stop = gr.Button("Stop", visible=False, elem_id="stop", scale=1)
+        with gr.Column(scale=6, min_width=320, elem_classes="c4-result"):
+            status = gr.HTML(IDLE, elem_id="status")
+            panel = Panel(desk.store, downloads, "compare")
+
+    def run(upload_a: str | None, upload_b: str | None, words: str,
+            searches: str) -> Iterator[Updates]:
+        before: View | None = None
+        for view in compare(desk, upload_a, upload_b, words, searches):
+            over = view.phase in ("refused", "failed", "done")
+            updates: Updates = {
+                note_a: render.problem(view.problems.get("A")),
+                note_b: render.problem(view.problems.get("B")),
+                note_words: render.problem(view.problems.get("words")),
+                go: gr.update(interactive=over), stop: gr.update(visible=not over),
+            }
+            if view.phase != "refused":
+                updates[status] = render.status(view)
+                updates |= panel.running(view, before)
+            if view.phase == "done" and view.comparison_id:
+                updates |= panel.show(desk.store.get(view.comparison_id))
+            before = view
+            yield updates
+
+    def stopped() -> Updates:
+        return {status: '<p class="c4-status">Stopped. Press Compare to start again.</p>',
+                go: gr.update(interactive=True), stop: gr.update(visible=False), **panel.clear()}
+
+    running = go.click(run, [image_a, image_b, title, queries],
+                       [note_a, note_b, note_words, status, go, stop, *panel.parts],
+                       show_progress="hidden", concurrency_limit=None, api_visibility="private")
+    stop.click(stopped, None, [status, go, stop, *panel.parts], cancels=[running],
+               show_progress="hidden", api_visibility="private")
+    for image, note in ((image_a, note_a), (image_b, note_b)):
+        image.upload(_look, image, [image, note], show_progress="hidden", api_visibility="private")
+        image.clear(lambda: "", None, note, show_progress="hidden", api_visibility="private")
+
+
+def _upload(side: str) -> tuple[gr.Image, gr.HTML]:
+    with gr.Column(min_width=140, elem_classes="c4-upload"):
+        image = gr.Image(
+            label=f"Creative {side}", type="filepath", image_mode=None, height=210,
+            sources=["upload", "clipboard"], buttons=[], elem_id=f"image-{side.lower()}",
+            placeholder="Drop an image here, or press to choose. JPEG, PNG or WEBP, up to 20 MB",
+            alt_text=f"Creative {side} as uploaded")
+        _as_sent(image)
+        return image, gr.HTML(elem_id=f"note-{side.lower()}")
+
+
+def _as_sent(image: gr.Image) -> None:
+    """Let the file through as it was sent, so that our own reader judges it, not Gradio's.
+
+    Set on the instance: Gradio writes a stub file beside the source of every subclass.
+    """
+    move = image.async_move_resource_to_block_cache
+
+    async def keep(path: object) -> str | None:
+        if "://" in str(path):
+            raise InputError("an image is uploaded; no address that a visitor typed is fetched")
+        return await move(path)  # type: ignore[arg-type]
+
+    def path_of(payload: ImageData | None) -> str | None:
+        return payload.path if payload else None
+
+    image.async_move_resource_to_block_cache = keep  # type: ignore[method-assign]
+    image.preprocess = path_of  # type: ignore[method-assign]
+
+
+def _look(upload: str | None) -> tuple[object, str]:
+    """Say at once what is wrong with an upload, and empty its box."""
+    try:
+        read(upload)
+    except ImageError as error:
+        return None, render.problem(str(error))
+    return gr.skip(), ""

@@ -1,0 +1,81 @@
+"""A judge with the real one's interface and no model: it chooses the image with more contrast."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from PIL import Image, ImageStat
+
+from creative4u.errors import TruncatedError
+from creative4u.schema import OrderVerdict, ProtocolAnswers, Side, Verdict
+from creative4u.selector.judge import Observed, PairRequest, Reasoning
+from creative4u.selector.protocol import KEYS
+
+FACTS = {"title_hit": "{0} shows the whole product; {1} hides it",
+         "query_hit": "{0} has what is searched for; {1} has little of it",
+         "subject": "{0} is large and complete; {1} is small",
+         "click": "{0} leads on title_hit, query_hit, subject"}
+
+
+class FakeJudge:
+    """Deterministic; `word_seconds` is the pause between two reasoning events."""
+
+    model = "fake"
+
+    def __init__(self, word_seconds: float = 0.0) -> None:
+        self.word_seconds = word_seconds
+
+    def stream(self, request: PairRequest) -> Iterator[Observed | Reasoning | Verdict]:
+        if "runs out of tokens" in request.title:
+            raise TruncatedError("the model ran out of tokens before its answer")
+        if "breaks" in request.title:
+            raise RuntimeError("a secret detail")
+        contrast = {"A": _contrast(request.image_a), "B": _contrast(request.image_b)}
+        seen: dict[Side, str] = {
+            side: f"size {min(90, round(value)):02d} text 00 blur 12 like handbag"
+            for side, value in contrast.items()}
+        for side, text in seen.items():
+            yield Observed(side, text)
+            time.sleep(self.word_seconds)
+        better: Side = "A" if contrast["A"] >= contrast["B"] else "B"
+        said = reasoning(better)
+        words = said.split(" ")
+        for count in range(1, len(words) + 1):
+            for order in ("AB", "BA"):
+                yield Reasoning(order, " ".join(words[:count]))
+            time.sleep(self.word_seconds)
+        yield verdict(better, observations=seen)
+
+
+def reasoning(better: Side) -> str:
+    """Ten lines in the parser's form, in favour of one side."""
+    sides = (better, "B" if better == "A" else "A")
+    sign = "A>B" if better == "A" else "A<B"
+    lines = []
+    for key in KEYS:
+        facts = FACTS.get(key, "nothing between them").format(*sides)
+        judgement = {"same_image": " no", "too_similar": " no", "click": ""}.get(
+            key, f" {sign}" if key in FACTS else " A=B")
+        lines.append(f"{key}: {facts}.{judgement}")
+    return "\n".join(lines)
+
+
+def verdict(better: Side, probability: float = 0.84,
+            observations: dict[Side, str] | None = None) -> Verdict:
+    """A consistent verdict for one side."""
+    sign = "A>B" if better == "A" else "A<B"
+    answers = ProtocolAnswers(same_image="no", too_similar="no", query_hit=sign, title_hit=sign,
+                              text="A=B", props="A=B", layout="A=B", subject=sign,
+                              background="A=B", click=better)
+    probability_a = probability if better == "A" else 1 - probability
+    orders = tuple(OrderVerdict(order=order, choice=better, probability_a=probability_a,
+                                answers=answers, reasoning=reasoning(better))
+                   for order in ("AB", "BA"))
+    return Verdict(choice=better, confidence=probability, probability_a=probability_a,
+                   consistent=True, answers=answers, observations=observations,
+                   reasoning=reasoning(better), orders=orders, model="fake", seconds=1.5)
+
+
+def _contrast(image: Image.Image) -> float:
+    return float(ImageStat.Stat(image.convert("L")).stddev[0])

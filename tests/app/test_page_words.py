@@ -1,0 +1,106 @@
+"""Verdicts in, plain sentences, tables and the report out."""
+
+import re
+from datetime import datetime
+from html.parser import HTMLParser
+
+import pytest
+from fake_judge import reasoning, verdict
+from PIL import Image
+
+from app import render, sentences
+from app.compare import View
+from app.store import Saved
+from creative4u.images import encode
+from creative4u.schema import OrderVerdict
+from creative4u.selector.protocol import QUESTIONS, mirror
+
+JPEG = encode(Image.new("RGB", (300, 200), "teal"))
+EVIL = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>"
+
+
+@pytest.mark.parametrize(("probability", "begins"), [
+    (0.95, "Very sure: 95%"), (0.80, "Fairly sure: 80%"), (0.65, "Leaning to A: 65%"),
+    (0.52, "Only just A: 52%"),
+])
+def test_sureness_is_said_in_words(probability: float, begins: str) -> None:
+    assert sentences.sureness(verdict("A", probability)).startswith(begins)
+
+
+def test_ties_and_close_calls_name_no_side() -> None:
+    for choice, headline in (("tie", "No real difference"), ("inconclusive", "Too close to call")):
+        told = verdict("A").model_copy(update={"choice": choice})
+        assert sentences.headline(told).startswith(headline)
+        assert "✓ Choice" not in render.cards({"A": JPEG, "B": JPEG}, {}, told)
+
+
+def test_the_table_has_a_row_a_question_with_its_reason() -> None:
+    rows = sentences.table(verdict("B"))
+    assert [row.question for row in rows] == [question.ask for question in QUESTIONS]
+    title = rows[3]
+    assert (title.judgement, title.leans) == ("B is better", "B")
+    assert title.reason == "B shows the whole product; A hides it."
+    assert rows[4].leans is None
+    assert rows[4].judgement == "Equal"
+    assert rows[-1].reason == "B leads on the title, the searches, product."
+
+
+def test_a_row_says_where_the_other_order_judged_otherwise() -> None:
+    told = verdict("A")
+    other = OrderVerdict(order="BA", choice="B", probability_a=0.4,
+                         answers=mirror(told.answers), reasoning=reasoning("B"))
+    told = told.model_copy(update={"orders": (told.orders[0], other), "consistent": False})
+    assert [row.swapped for row in sentences.table(told)] == [
+        None, None, "B is better", "B is better", None, None, None, "B is better", None, "B"]
+    assert sentences.agreement(told).endswith("the choice was not the same.")
+
+
+def test_half_written_reasoning_is_shown_as_far_as_it_goes() -> None:
+    assert sentences.lines("same_image: no twin. no\ntitle_hit: A shows th") == [
+        ("same_image", "no twin."), ("title_hit", "A shows th")]
+    assert sentences.lines("title_h") == [("", "title_h")]
+
+
+def test_degrees_become_meters_and_other_text_stays_text() -> None:
+    meters, like = sentences.seen("size 63 stand_out 09 edge 90 like running shoe")
+    assert [(meter.label, round(meter.share, 2)) for meter in meters] == [
+        ("Product size", 0.7), ("Stands out", 0.1), ("Edge", 1.0)]
+    assert like == "running shoe"
+    assert sentences.seen("A red bag.") == ([], "A red bag.")
+
+
+def test_the_report_needs_nothing_but_itself_and_escapes_everything() -> None:
+    told = verdict("A", observations={"A": EVIL, "B": "size 10"}).model_copy(
+        update={"reasoning": f"title_hit: {EVIL} A>B", "model": EVIL})
+    page = render.report(Saved("1", datetime(2026, 1, 2, 3, 4), EVIL, (EVIL,),
+                               {"A": JPEG, "B": JPEG}, told, "tie"))
+    seen = _Tags(page)
+    assert not {"script", "link", "iframe", "object"} & set(seen.names)
+    assert seen.names.count("img") == 2
+    assert all(source.startswith("data:image/jpeg;base64,") for source in seen.sources)
+    assert not seen.handlers
+    assert not re.search(r"url\(|@import", render.style())
+    assert "&lt;script&gt;" in page
+    assert "2026-01-02 03:04 UTC" in page
+
+
+def test_what_models_and_visitors_write_is_escaped_on_the_page() -> None:
+    view = View("failed", message=EVIL, observed={"A": EVIL})
+    for html in (render.status(view), render.problem(EVIL), render.thinking({"AB": EVIL}, False),
+                 render.cards({"A": JPEG, "B": JPEG}, {"A": EVIL})):
+        assert "<script" not in html
+        assert not _Tags(html).handlers
+
+
+class _Tags(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.sources: list[str] = []
+        self.handlers: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
