@@ -174,7 +174,7 @@ def _write_truth(
     parts: NDArray[np.float64],
     effects: Effects,
 ) -> None:
-    """Per creative its logit, each factor's part and the CTR over its product's queries; per query."""
+    """By creative: logit, each factor's part, CTR over its product's queries; and CTR by query."""
     creative, query = np.nonzero(~np.isnan(rates))
     people = market.people
     user_share = np.diff(people.activity, prepend=0.0)

@@ -1,0 +1,96 @@
+"""Image files in, their content and perceptual hashes out; cached, so that a rerun goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+
+import imagehash
+
+from creative4u.errors import ImageError
+from creative4u.images import load_image
+
+BANDS = 4  # of 16 bits: two 64-bit hashes at most 3 apart share at least one band
+NEAR_P, NEAR_D = 3, 6  # bits of the perceptual and the difference hash (our choice)
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """One image: its content's SHA-256 and two 64-bit hashes, or the error that it raised."""
+
+    image: str
+    sha: str = ""
+    phash: int = 0
+    dhash: int = 0
+    error: str = ""
+
+
+def fingerprint(folder: Path, image: str) -> Fingerprint:
+    """Read one image by our rules for images; a bad one is data, not an exception."""
+    path = folder / image
+    if not path.is_file():
+        return Fingerprint(image, error="missing image")
+    try:
+        picture = load_image(path, name=image)
+    except ImageError as error:
+        return Fingerprint(image, error=f"bad image: {error}")
+    return Fingerprint(image, hashlib.sha256(path.read_bytes()).hexdigest(),
+                       _bits(imagehash.phash(picture)), _bits(imagehash.dhash(picture)))
+
+
+def _bits(found: imagehash.ImageHash) -> int:
+    return int(str(found), 16)
+
+
+def fingerprints(folder: Path, images: Iterable[str], cache: Path,
+                 threads: int = 2) -> dict[str, Fingerprint]:
+    """Hashes by image; those in `cache` (JSONL, appended to as we go) are not read again."""
+    known = {row.image: row for row in _cached(cache)}
+    wanted = sorted(set(images))
+    todo = [image for image in wanted if image not in known]
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(threads) as pool, cache.open("a", encoding="utf-8") as out:
+        for row in pool.map(lambda image: fingerprint(folder, image), todo):
+            out.write(json.dumps(asdict(row)) + "\n")
+            known[row.image] = row
+    return {image: known[image] for image in wanted}
+
+
+def _cached(cache: Path) -> Iterator[Fingerprint]:
+    if not cache.exists():
+        return
+    with cache.open("r+", encoding="utf-8") as lines:
+        text = lines.read()
+        whole = text[:text.rfind("\n") + 1]
+        lines.seek(len(whole.encode()))
+        lines.truncate()  # a line that a kill cut in half
+    for line in whole.splitlines():
+        yield Fingerprint(**json.loads(line))
+
+
+def is_near(one: Fingerprint, other: Fingerprint) -> bool:
+    """The same content, or so few bits apart that it is the same picture to the eye."""
+    return one.sha == other.sha or (
+        (one.phash ^ other.phash).bit_count() <= NEAR_P
+        and (one.dhash ^ other.dhash).bit_count() <= NEAR_D)
+
+
+def near_pairs(rows: Iterable[Fingerprint]) -> Iterator[tuple[Fingerprint, Fingerprint]]:
+    """All pairs of near-duplicate images, some more than once.
+
+    Exact: hashes at most 3 bits apart agree in one of four 16-bit bands, so only images that share
+    a band are compared.
+    """
+    shelves: dict[tuple[int, int], list[Fingerprint]] = {}
+    for row in rows:
+        for band in range(BANDS):
+            shelves.setdefault((band, row.phash >> 16 * band & 0xFFFF), []).append(row)
+    for shelf in shelves.values():
+        for one, other in combinations(shelf, 2):
+            if is_near(one, other):
+                yield one, other

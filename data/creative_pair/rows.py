@@ -1,0 +1,56 @@
+"""CreativePair rows to JSONL and Parquet and back; the files are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from creative4u.errors import InputError
+from creative4u.schema import CreativePair
+
+TEXT, NUMBER = pa.string(), pa.float64()
+SCHEMA = pa.schema([
+    ("pair_id", TEXT), ("product_id", TEXT), ("product_title", TEXT),
+    ("queries", pa.list_(TEXT)), ("image_a", TEXT), ("image_b", TEXT), ("label", TEXT),
+    ("ctr_a", NUMBER), ("ctr_b", NUMBER), ("impressions_a", pa.int64()),
+    ("impressions_b", pa.int64()),
+    ("answers", pa.struct([(name, TEXT) for name in (
+        "same_image", "too_similar", "query_hit", "title_hit", "text", "props", "layout",
+        "subject", "background", "click")])),
+    ("reasoning", TEXT), ("split", TEXT), ("tags", pa.list_(TEXT)),
+])
+
+
+def write_pairs(pairs: Iterable[CreativePair], folder: Path) -> Path:
+    """Write `folder`/pairs.jsonl and pairs.parquet; returns the JSONL's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [pair.model_dump(mode="json") for pair in pairs]
+    lines = folder / "pairs.jsonl"
+    part = folder / "pairs.jsonl.part"
+    part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    os.replace(part, lines)
+    table = folder / "pairs.parquet.part"
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), table, compression="zstd")
+    os.replace(table, folder / "pairs.parquet")
+    return lines
+
+
+def read_pairs(path: Path) -> list[CreativePair]:
+    """Rows of a pairs.jsonl or the folder that holds it; raises InputError with the bad line."""
+    file = path / "pairs.jsonl" if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"no creative pairs at {path}; make them with `creative4u data pairs`")
+    rows = []
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+        try:
+            rows.append(CreativePair.model_validate_json(line))
+        except ValidationError as error:
+            reason = error.errors()[0]
+            raise InputError(f"{file}:{number}: {reason['loc']}: {reason['msg']}") from error
+    return rows

@@ -1,0 +1,78 @@
+"""An image folder's metadata.jsonl in; which image, product and title a creative has out.
+
+Rows: {"file_name", "creative_id", "product_id", "title"}; `creative_id` defaults to the file's
+name and `product_id` to "". An optional `variant_of` and `factor` say that the creative is another
+one with a single thing changed. Queries named by number are spelt out by a queries.parquet.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from creative4u.errors import InputError
+
+METADATA = "metadata.jsonl"
+_SEEN = {"file_name", "creative_id", "product_id", "title", "variant_of", "factor"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One creative as the shop knows it; `image` is relative to the image folder."""
+
+    creative_id: str
+    product_id: str
+    image: str
+    title: str
+    variant_of: str = ""
+    factor: str = ""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """All creatives of an image folder by id, the rows that could not be used, unknown columns."""
+
+    creatives: dict[str, Shown]
+    rejects: tuple[dict[str, Any], ...]
+    unknown: tuple[str, ...]
+
+
+def read_shop(images: Path) -> Shop:
+    """Read `images`/metadata.jsonl; raises InputError where there is none."""
+    path = images / METADATA
+    if not path.is_file():
+        raise InputError(f"{images} has no {METADATA}; it names each image, its product and title")
+    creatives: dict[str, Shown] = {}
+    rejects: list[dict[str, Any]] = []
+    unknown: set[str] = set()
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            image, title = str(row["file_name"]), str(row.get("title", "")).strip()
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            rejects.append({"reason": "unreadable metadata", "row": {"line": number,
+                                                                     "error": str(error)}})
+            continue
+        if not title or Path(image).is_absolute() or ".." in Path(image).parts:
+            reason = "image outside the folder" if title else "no title"
+            rejects.append({"reason": reason, "row": row})
+            continue
+        unknown |= set(row) - _SEEN
+        name = str(row.get("creative_id", image))
+        creatives[name] = Shown(name, str(row.get("product_id", "")), image, title,
+                                str(row.get("variant_of", "")), str(row.get("factor", "")))
+    return Shop(creatives, tuple(rejects), tuple(sorted(unknown)))
+
+
+def read_queries(path: Path | None) -> dict[str, str]:
+    """query_id -> text from a Parquet or CSV file with these two columns; {} without a file."""
+    if path is None:
+        return {}
+    rows = duckdb.execute("SELECT query_id::VARCHAR, text::VARCHAR FROM "
+                          + ("read_csv(?)" if path.suffix == ".csv" else "read_parquet(?)"),
+                          [str(path)]).fetchall()
+    return dict(rows)
