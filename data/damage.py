@@ -12,7 +12,17 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from data.world.typefaces import Typefaces
+
 MODEL_SIDE = 224
+STRIPS = (
+    (214, 28, 40),
+    (250, 205, 50),
+    (20, 20, 24),
+    (255, 255, 255),
+    (30, 90, 220),
+    (20, 150, 80),
+)
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
@@ -185,5 +195,44 @@ def cut_off(
     else:
         y0 = y0 if edge == 2 else y1 - crop_height
         x0 = min(max((left + right - crop_width) / 2, 0), width - crop_width)
-    box = (x0, y0, x0 + crop_width, y0 + crop_height)
+    x0 = min(max(x0, 0.0), width - crop_width)
+    y0 = min(max(y0, 0.0), height - crop_height)
+    box = (x0, y0, min(x0 + crop_width, width), min(y0 + crop_height, height))
     return image.resize(image.size, Image.BICUBIC, box=box)
+
+
+def text_banner(
+    image: Image.Image,
+    strength: float,
+    rng: np.random.Generator,
+    subject: Box,
+    words: str,
+    typefaces: Typefaces,
+) -> Image.Image:
+    """A filled strip with words over the subject's middle, 0.14 to 0.36 of the picture high.
+
+    It is as wide as the picture or a little wider than the subject.
+    """
+    width, height = image.size
+    left, top, right, bottom = subject
+    tall = int(height * (0.14 + 0.22 * strength))
+    centre = int((top + bottom) / 2 + rng.uniform(-0.12, 0.12) * (bottom - top))
+    y0 = min(max(centre - tall // 2, 0), height - tall)
+    x0, x1 = 0, width
+    if rng.random() < 0.5:
+        spread = int((right - left) * rng.uniform(0.05, 0.2))
+        x0, x1 = max(left - spread, 0), min(right + spread, width)
+    ground = STRIPS[int(rng.integers(len(STRIPS)))]
+    ink = (255, 255, 255) if sum(ground) < 400 else (25, 25, 30)
+    out = image.copy()
+    draw = ImageDraw.Draw(out)
+    draw.rectangle([x0, y0, x1 - 1, y0 + tall - 1], fill=ground)
+    chinese = any(ord(letter) > 0x2E80 for letter in words)
+    pick = float(rng.random())
+    size = tall * 0.62
+    font = typefaces.font(pick, int(size), chinese)
+    wide = draw.textlength(words, font=font)
+    if wide > 0.92 * (x1 - x0):
+        font = typefaces.font(pick, int(size * 0.92 * (x1 - x0) / wide), chinese)
+    draw.text(((x0 + x1) / 2, y0 + tall / 2), words, font=font, fill=ink, anchor="mm")
+    return out
