@@ -71,14 +71,16 @@ def judge_pairs(
     config = config or BatchConfig()
     if out.suffix.lower() != ".jsonl":
         raise InputError(f"{out}: verdicts are written as .jsonl")
+    if not out.parent.is_dir():
+        raise InputError(f"{out.parent}: no such folder")
     total = count_rows(pairs)
     try:
-        with FileLock(f"{out}.lock", timeout=0):
-            return _run(pairs, out, judge, config, total)
+        with FileLock(f"{out}.lock", timeout=0) as lock:
+            figures = _run(pairs, out, judge, config, total)
+            Path(lock.lock_file).unlink(missing_ok=True)
+            return figures
     except Timeout:
         raise InputError(f"{out}: another run is writing it") from None
-    finally:
-        Path(f"{out}.lock").unlink(missing_ok=True)
 
 
 def _run(
@@ -199,8 +201,6 @@ def _same_origin(pairs: Path, out: Path, model: str, config: BatchConfig, again:
     """Start `out` with its origin beside it, or check that it has the same one."""
     beside = out.with_name(out.name + ".meta.json")
     origin = {"pairs_sha256": _sha256(pairs), "model": model}
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent}: no such folder")
     if not out.exists() or not config.resume:
         out.unlink(missing_ok=True)
         again.unlink(missing_ok=True)

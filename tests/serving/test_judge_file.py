@@ -1,0 +1,224 @@
+"""The batch judge: order, resuming, retrying and stopping, with a judge whose answers are known."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from PIL import Image
+
+from creative4u.errors import BackendError, Creative4UError, InputError
+from creative4u.schema import OrderVerdict, ProtocolAnswers, Verdict
+from creative4u.selector.judge import PairRequest
+from creative4u.serving.judge import BatchConfig, judge_pairs
+
+ANSWERS = ProtocolAnswers(
+    same_image="no", too_similar="no", query_hit="A=B", title_hit="A=B", text="A=B", props="A=B",
+    layout="A=B", subject="A=B", background="A=B", click="A",
+)  # fmt: skip
+
+
+class ByTitle:
+    """Chooses the last letter of the title; "broken" is an error; counts what it is asked."""
+
+    model = "by-title"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.batches: list[int] = []
+        self.broken = True
+        self.stop_at: str | None = None
+
+    def select_many(self, requests: Sequence[PairRequest]) -> list[Verdict | Creative4UError]:
+        self.batches.append(len(requests))
+        return [self.one(request) for request in requests]
+
+    def one(self, request: PairRequest) -> Verdict | Creative4UError:
+        if request.title == self.stop_at:
+            raise KeyboardInterrupt
+        self.asked.append(request.title)
+        if request.title.startswith("broken") and self.broken:
+            return BackendError("server gone")
+        side = "A" if request.title.endswith("A") else "B"
+        probability = 0.8 if side == "A" else 0.2
+        orders = tuple(
+            OrderVerdict(order=order, choice=side, probability_a=probability, answers=ANSWERS,
+                         reasoning="r") for order in ("AB", "BA")
+        )  # fmt: skip
+        return Verdict(
+            choice=side, confidence=0.8, probability_a=probability, consistent=True,
+            answers=ANSWERS, reasoning="r", orders=orders, model=self.model, seconds=0.5,
+        )  # fmt: skip
+
+
+QUIET = BatchConfig(batch_size=3, progress=False)
+
+
+def write(folder: Path, titles: Sequence[str], name: str = "pairs.jsonl") -> Path:
+    Image.new("RGB", (30, 30)).save(folder / "a.png")
+    rows = [
+        {"pair_id": f"p{n}", "product_title": title, "image_a": "a.png", "image_b": "a.png",
+         "label": "A", "tags": ["t"]}
+        for n, title in enumerate(titles)
+    ]  # fmt: skip
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+TITLES = ["oneA", "twoB", "broken threeA", "fourA", "", "fiveB", "sixA", "sevenA", "eightB"]
+
+
+def test_rows_come_in_order_with_what_is_known_of_them(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    judge, out = ByTitle(), tmp_path / "results" / "out.jsonl"
+    summary = judge_pairs(write(tmp_path, TITLES), out, judge, QUIET)
+    rows = read(out)
+    assert [row["pair_id"] for row in rows] == [f"p{n}" for n in range(9)]
+    first, broken, bad = rows[0], rows[2], rows[4]
+    assert (first["choice"], first["label"], first["tags"]) == ("A", "A", ["t"])
+    assert first["image_a"] == os.path.join("..", "a.png")
+    assert broken["error"] == {"code": "backend", "message": "server gone"}
+    assert bad["error"]["code"] == "bad_row"
+    assert "choice" not in broken
+    assert judge.batches == [3, 3, 2]
+    assert (summary["n"], summary["errors"], summary["labelled"]) == (9, 2, 7)
+    assert (summary["AA"], summary["CA"]) == (pytest.approx(4 / 7), pytest.approx(4 / 7))
+    assert summary["errors_by_code"] == {"backend": 1, "bad_row": 1}
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40, 5000])
+def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path, cut: int) -> None:
+    pairs, whole, out = write(tmp_path, TITLES), tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    judge_pairs(pairs, whole, ByTitle(), QUIET)
+    judge_pairs(pairs, out, ByTitle(), QUIET)
+    os.truncate(out, max(0, out.stat().st_size - cut))  # what kill -9 can leave
+    left = out.read_text().count("\n")
+    again = ByTitle()
+    judge_pairs(pairs, out, again, QUIET)
+    assert out.read_bytes() == whole.read_bytes()
+    assert len(again.asked) == sum(bool(title) for title in TITLES[left:])
+
+
+def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
+    pairs, out, judge = write(tmp_path, TITLES), tmp_path / "out.jsonl", ByTitle()
+    judge.stop_at = "sixA"
+    with pytest.raises(KeyboardInterrupt):
+        judge_pairs(pairs, out, judge, QUIET)
+    assert len(read(out)) == 3
+    judge.stop_at = None
+    judge_pairs(pairs, out, judge, QUIET)
+    assert len(read(out)) == 9
+    assert judge.asked.count("oneA") == 1
+
+
+def test_only_errors_are_tried_again(tmp_path: Path) -> None:
+    pairs, out, judge = write(tmp_path, TITLES), tmp_path / "out.jsonl", ByTitle()
+    before = judge_pairs(pairs, out, judge, QUIET)
+    judge.broken, judge.asked = False, []
+    config = BatchConfig(retry_errors=True, progress=False)
+    after = judge_pairs(pairs, out, judge, config)
+    assert judge.asked == ["broken threeA"]
+    assert (before["errors"], after["errors"], len(read(out))) == (2, 1, 9)
+    assert read(out)[2]["choice"] == "A"
+    assert not out.with_name("out.jsonl.retry").exists()
+
+
+def test_a_stopped_retry_loses_nothing(tmp_path: Path) -> None:
+    titles = ["broken1A", "twoA", "broken3A", "fourA"]
+    pairs, out, judge = write(tmp_path, titles), tmp_path / "out.jsonl", ByTitle()
+    judge_pairs(pairs, out, judge, QUIET)
+    judge.broken, judge.stop_at, judge.asked = False, "broken3A", []
+    config = BatchConfig(batch_size=1, retry_errors=True, progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        judge_pairs(pairs, out, judge, config)
+    assert len(read(out)) == 4
+    judge.stop_at = None
+    assert judge_pairs(pairs, out, judge, config)["errors"] == 0
+    assert judge.asked == ["broken1A", "broken3A"]  # what the stopped retry had done is kept
+    assert [row["pair_id"] for row in read(out)] == ["p0", "p1", "p2", "p3"]
+
+
+def test_limit_then_the_rest(tmp_path: Path) -> None:
+    pairs, out, judge = write(tmp_path, TITLES), tmp_path / "out.jsonl", ByTitle()
+    judge_pairs(pairs, out, judge, BatchConfig(limit=2, progress=False))
+    assert judge.asked == ["oneA", "twoB"]
+    judge_pairs(pairs, out, judge, QUIET)
+    assert len(read(out)) == 9
+    judge_pairs(pairs, out, judge, BatchConfig(limit=2, progress=False))
+    assert len(read(out)) == 9
+
+
+def test_other_input_or_model_is_refused(tmp_path: Path) -> None:
+    pairs, out, judge = write(tmp_path, TITLES), tmp_path / "out.jsonl", ByTitle()
+    judge_pairs(pairs, out, judge, QUIET)
+    kept = out.read_bytes()
+    other = write(tmp_path, TITLES[:3], "other.jsonl")
+    with pytest.raises(InputError, match="was made from other pairs"):
+        judge_pairs(other, out, judge, QUIET)
+    judge.model = "another"
+    with pytest.raises(InputError, match="was made from other pairs and model"):
+        judge_pairs(other, out, judge, QUIET)
+    (tmp_path / "out.jsonl.meta.json").unlink()
+    with pytest.raises(InputError, match="what it was made from is unknown"):
+        judge_pairs(pairs, out, judge, QUIET)
+    assert out.read_bytes() == kept
+    judge_pairs(other, out, judge, BatchConfig(resume=False, progress=False))
+    assert len(read(out)) == 3
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    pairs = write(tmp_path, TITLES)
+    with pytest.raises(InputError, match=r"verdicts are written as \.jsonl"):
+        judge_pairs(pairs, tmp_path / "out.csv", ByTitle(), QUIET)
+    with pytest.raises(InputError, match="no such folder"):
+        judge_pairs(pairs, tmp_path / "none" / "out.jsonl", ByTitle(), QUIET)
+    with (
+        FileLock(tmp_path / "out.jsonl.lock"),
+        pytest.raises(InputError, match="another run is writing it"),
+    ):
+        judge_pairs(pairs, tmp_path / "out.jsonl", ByTitle(), QUIET)
+
+
+RUN = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {here!r})
+from test_judge_file import ByTitle
+from creative4u.serving.judge import BatchConfig, judge_pairs
+
+class Slow(ByTitle):
+    def select_many(self, requests):
+        time.sleep(0.02)
+        return super().select_many(requests)
+
+judge_pairs(Path({pairs!r}), Path({out!r}), Slow(), BatchConfig(batch_size=2, progress=False))
+"""
+
+
+def test_kill_minus_nine_at_any_moment(tmp_path: Path) -> None:
+    pairs = write(tmp_path, TITLES * 5)
+    whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    judge_pairs(pairs, whole, ByTitle(), QUIET)
+    code = RUN.format(here=str(Path(__file__).parent), pairs=str(pairs), out=str(out))
+    for lines in (5, 17, 30):
+        process = subprocess.Popen([sys.executable, "-c", code])
+        while process.poll() is None and (not out.exists() or out.read_text().count("\n") < lines):
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert out.read_bytes() == whole.read_bytes()
