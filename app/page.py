@@ -52,9 +52,9 @@ def look() -> dict[str, Any]:
     return {"theme": theme, "css": render.style(), "footer_links": []}
 
 
-def serve(judge: Streams, store: Store, host: str = "127.0.0.1", port: int | None = None,
-          block: bool = True) -> str:
-    """Start the page and return its address; with `block`, only once it is stopped.
+def start(judge: Streams, store: Store, host: str = "127.0.0.1",
+          port: int | None = None) -> gr.Blocks:
+    """Serve the page from threads of this process; `local_url` is where, `close()` ends it.
 
     Uploads lie in a folder of this process that nobody else may read, and are gone with it.
     """
@@ -62,16 +62,13 @@ def serve(judge: Streams, store: Store, host: str = "127.0.0.1", port: int | Non
     atexit.register(shutil.rmtree, uploads, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = uploads
     page = build(judge, store)
-    _, address, _ = page.launch(
+    page.launch(
         server_name=host, server_port=port, max_file_size=MAX_UPLOAD, share=False, quiet=True,
         ssr_mode=False, run_history=False, enable_monitoring=False, mcp_server=False,
         inbrowser=False, prevent_thread_lock=True,
         app_kwargs={"middleware": [Middleware(Guard)], "docs_url": None, "redoc_url": None},
         **look())
-    print(f"Creative4U is ready: open {address} (Ctrl+C stops it)", flush=True)
-    if block:
-        page.block_thread()
-    return str(address)
+    return page
 
 
 def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = None,
@@ -79,4 +76,6 @@ def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = N
     """Load the judge, then serve the page until Ctrl+C. `store` is an SQLAlchemy URL."""
     from creative4u.selector import load_judge  # loads torch: only when a page is really served
 
-    serve(load_judge(model), Store(store), host, port)
+    page = start(load_judge(model), Store(store), host, port)
+    print(f"Creative4U is ready: open {page.local_url} (Ctrl+C stops it)", flush=True)
+    page.block_thread()

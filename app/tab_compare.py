@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
-from gradio.components.image import ImageData
+from gradio.data_classes import ImageData
 
 from app import render
 from app.compare import Desk, View, compare, read
@@ -91,16 +92,16 @@ def _as_sent(image: gr.Image) -> None:
     """
     move = image.async_move_resource_to_block_cache
 
-    async def keep(path: object) -> str | None:
+    async def keep(path: object) -> Any:
         if "://" in str(path):
             raise InputError("an image is uploaded; no address that a visitor typed is fetched")
-        return await move(path)  # type: ignore[arg-type]
+        return await move(str(path))
 
     def path_of(payload: ImageData | None) -> str | None:
         return payload.path if payload else None
 
-    image.async_move_resource_to_block_cache = keep  # type: ignore[method-assign]
-    image.preprocess = path_of  # type: ignore[method-assign]
+    image.async_move_resource_to_block_cache = keep
+    image.preprocess = path_of
 
 
 def _look(upload: str | None) -> tuple[object, str]:

@@ -1,0 +1,178 @@
+"""A real browser drives the page: compare, read along, be corrected, give feedback, find it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from fake_judge import FakeJudge
+from PIL import Image, ImageDraw
+from playwright.sync_api import Page, Request, expect, sync_playwright
+
+from app.page import start
+from app.store import Store
+from creative4u.schema import CreativePair
+from creative4u.selector.protocol import QUESTIONS
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--no-first-run"]
+CHOSEN = "Creative A is more likely to be clicked"
+PATIENCE = 60_000  # milliseconds: a bound for a busy machine, not a measure
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('home') / 'history.sqlite3'}")
+    served = start(FakeJudge(word_seconds=0.04), store)
+    yield served.local_url
+    served.close(verbose=False)
+
+
+@pytest.fixture
+def page(address: str) -> Iterator[Page]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        missing = "no chromium on this machine: the page was not driven"
+        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        page.goto(address)
+        expect(page.locator("#compare")).to_be_visible()
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> tuple[Path, Path]:
+    bold = Image.new("RGB", (1200, 900), "white")
+    ImageDraw.Draw(bold).rounded_rectangle((300, 200, 900, 800), 80, fill="maroon")
+    bold.save(tmp_path / "bold.png")
+    Image.new("RGB", (500, 700), "#eeeeee").save(tmp_path / "pale.jpg")
+    return tmp_path / "bold.png", tmp_path / "pale.jpg"
+
+
+def upload(page: Page, side: str, path: Path) -> None:
+    page.set_input_files(f"#image-{side} input[type=file]", path)
+
+
+def fill(page: Page, images: tuple[Path, Path], title: str) -> None:
+    for side, path in zip("ab", images, strict=True):
+        upload(page, side, path)
+        expect(page.locator(f"#image-{side} img")).to_be_visible()
+    page.get_by_label("Product title").fill(title)
+    page.get_by_label("What shoppers search for").fill("leather bag\ntote")
+
+
+def test_compare_read_along_give_feedback_and_find_it_again(
+        page: Page, images: tuple[Path, Path], tmp_path: Path) -> None:
+    fill(page, images, "Leather bag <b>brown</b>")
+    page.locator("#compare").click()
+    expect(page.locator("#compare-cards")).to_contain_text("What the model sees in A")
+    growing = page.locator(".c4-growing .c4-order").first
+    expect(growing.locator("li").nth(2)).to_be_visible()
+    early = growing.locator("li").count()
+    expect(growing.locator("li").nth(5)).to_be_visible()
+    assert early < 10  # it was drawn while it was written, not at the end
+    expect(page.locator("#compare-outcome h2")).to_have_text(CHOSEN)
+    expect(page.locator("#compare-outcome")).to_contain_text("Fairly sure: 84% for A.")
+    expect(page.locator("#compare-outcome")).to_contain_text("same choice both times")
+    assert page.locator(".c4-chosen img").get_attribute("alt") == "Creative A, the chosen one"
+    rows = page.locator("#compare-protocol tbody tr")
+    expect(rows).to_have_count(len(QUESTIONS))
+    expect(rows.nth(3)).to_contain_text("A is better")
+    expect(rows.nth(3)).to_contain_text("A shows the whole product; B hides it.")
+
+    with page.expect_download() as download:
+        page.locator("#compare-report").click()
+    report = Path(download.value.path()).read_text("utf-8")
+    assert report.startswith("<!doctype html>")
+    assert "Leather bag &lt;b&gt;brown&lt;/b&gt;" in report
+
+    page.get_by_label("B is right").check()
+    expect(page.locator("#compare-feedback")).to_contain_text("Kept, thank you.")
+    page.get_by_role("tab", name="History").click()
+    row = page.locator("#history button").first
+    expect(row).to_contain_text("Leather bag <b>brown</b>")
+    expect(row).to_contain_text("you said: B")
+    row.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#history-outcome h2")).to_have_text(CHOSEN)
+    expect(page.locator("#history-feedback").get_by_label("B is right")).to_be_checked()
+
+    page.locator("#export").click()
+    with page.expect_download() as download:
+        page.locator("#export-file").click()
+    download.value.save_as(tmp_path / "pairs.zip")
+    shutil.unpack_archive(tmp_path / "pairs.zip", tmp_path / "pairs")
+    exported = (tmp_path / "pairs" / "pairs.jsonl").read_text("utf-8").splitlines()
+    assert [CreativePair.model_validate_json(line).label for line in exported] == ["B"]
+
+
+def test_bad_input_is_told_in_place_and_the_page_goes_on(
+        page: Page, images: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_text("these are no pixels")
+    upload(page, "a", images[0])
+    upload(page, "b", tmp_path / "notes.jpg")
+    expect(page.locator("#note-b")).to_contain_text("notes.jpg: not an image")
+    page.locator("#compare").click()
+    expect(page.locator("#note-b")).to_contain_text("Add an image here")
+    expect(page.locator("#note-words")).to_contain_text("title is empty")
+    expect(page.locator("#note-a")).to_have_text("")
+
+    fill(page, images, "runs out of tokens")
+    page.locator("#compare").click()
+    expect(page.locator("#status")).to_contain_text("No verdict this time.")
+    expect(page.locator("#status")).to_contain_text("ran out of tokens")
+    expect(page.locator("#note-b")).to_have_text("")
+
+    page.get_by_label("Product title").fill("Leather bag")
+    page.locator("#compare").click()
+    expect(page.locator("#compare-outcome h2")).to_have_text(CHOSEN)
+    expect(page.locator("#status")).to_have_text("")
+
+
+def test_stopping_lets_the_next_comparison_through(page: Page, images: tuple[Path, Path]) -> None:
+    fill(page, images, "Leather bag")
+    page.locator("#compare").click()
+    expect(page.locator(".c4-growing li").first).to_be_visible()
+    page.locator("#stop").click()
+    expect(page.locator("#status")).to_contain_text("Stopped.")
+    expect(page.locator(".c4-growing")).to_have_count(0)
+    page.locator("#compare").click()
+    expect(page.locator("#compare-outcome h2")).to_be_visible()
+
+
+def test_nothing_is_loaded_from_elsewhere_and_a_phone_needs_no_sideways_scroll(
+        page: Page, address: str) -> None:
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    page.on("request", note)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    expect(page.locator("#compare")).to_be_visible()
+    page.get_by_role("tab", name="History").click()
+    page.get_by_role("tab", name="Compare").click()
+    here = urlsplit(address).netloc
+    assert asked
+    assert [url for url in asked
+            if urlsplit(url).scheme in ("http", "https") and urlsplit(url).netloc != here] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_another_browser_cannot_read_an_upload(page: Page, images: tuple[Path, Path]) -> None:
+    upload(page, "a", images[0])
+    shown = page.locator("#image-a img")
+    expect(shown).to_be_visible()
+    address = page.evaluate("element => element.src", shown.element_handle())
+    assert page.request.get(address).status == 200
+    stranger = page.context.browser
+    assert stranger is not None
+    assert stranger.new_context().request.get(address).status == 403
