@@ -17,14 +17,14 @@ STATISTICS = ("contrast", "sharpness", "brightness", "file_size")
 SIDE = 384  # pixels, the longer side at which sharpness is measured, so that size tells nothing
 
 
-def image_statistics(path: Path) -> dict[str, float]:
+def image_statistics(source: Path | bytes) -> dict[str, float]:
     """Grey-level contrast and brightness (0..255), Laplacian sharpness, file size in bytes.
 
     Sharpness is the variance of the 4-neighbour Laplacian of the grey image, its longer side at
     most 384 pixels; contrast is the grey levels' standard deviation, brightness their mean.
     Raises ImageError for a file that is no acceptable image.
     """
-    grey = load_image(path).convert("L")
+    grey = load_image(source).convert("L")
     grey.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
     g = np.asarray(grey, np.float64)  # (H, W)
     middle = g[1:-1, 1:-1]
@@ -33,5 +33,5 @@ def image_statistics(path: Path) -> dict[str, float]:
         "contrast": float(g.std()),
         "sharpness": float(laplacian.var()),
         "brightness": float(g.mean()),
-        "file_size": float(path.stat().st_size),
+        "file_size": float(len(source) if isinstance(source, bytes) else source.stat().st_size),
     }

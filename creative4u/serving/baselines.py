@@ -14,7 +14,6 @@ from typing import Any
 
 from creative4u.errors import ImageError
 from creative4u.image_statistics import image_statistics
-from creative4u.images import load_image
 from creative4u.schema import Side
 from creative4u.serving.pairs import PairRow, RowError
 
@@ -76,8 +75,7 @@ def baselines(pairs: Iterable[LabelledPair]) -> dict[str, Any]:
 
 def _gains(pair: LabelledPair) -> dict[str, float]:
     """1 for each statistic that prefers the labelled creative, one half where both are equal."""
-    a = image_statistics(load_image(pair.image_a))
-    b = image_statistics(load_image(pair.image_b))
+    a, b = image_statistics(pair.image_a), image_statistics(pair.image_b)
     right, wrong = (a, b) if pair.label == "A" else (b, a)
     return {name: 0.5 + 0.5 * ((right[name] > wrong[name]) - (right[name] < wrong[name]))
             for name in right}  # fmt: skip
