@@ -84,7 +84,7 @@ def _place(
     rng: np.random.Generator,
 ) -> Box:  # fmt: skip
     """The panel's box; padding a third of the line."""
-    width, height = size
+    width = size[0]
     pad = max(3, text[1] // 3)
     w, h = text[0] + 2 * pad, text[1] + 2 * pad
     x = (width - w) // 2

@@ -16,8 +16,10 @@ from data.world.cutouts import cache_home
 SIDE = 768  # px, the shorter side of a cached copy
 # Debian's mate-backgrounds, gnome-backgrounds, ukui-wallpapers; plasma-workspace-wallpapers
 FOLDERS = (Path("/usr/share/backgrounds"), Path("/usr/share/wallpapers"))
-SKIMAGE = ("astronaut.png", "brick.png", "chelsea.png", "coffee.png", "grass.png", "gravel.png",
-           "motorcycle_left.png", "rocket.jpg", "hubble_deep_field.jpg", "clock_motion.png")  # fmt: skip
+SKIMAGE = (
+    "astronaut.png", "brick.png", "chelsea.png", "coffee.png", "grass.png", "gravel.png",
+    "motorcycle_left.png", "rocket.jpg", "hubble_deep_field.jpg", "clock_motion.png",
+)  # fmt: skip
 SKLEARN = ("china.jpg", "flower.jpg")
 GRADIO = ("cheetah1.jpg", "lion.jpg", "tower.jpg")
 

@@ -1,17 +1,17 @@
-"""A spec, a product and the stock in, the creative's RGB pixels and the facts of what it shows out."""
+"""A spec, a product and the stock in, the creative's RGB pixels and what it shows, out."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from data import damage
-from data.world.backgrounds import Colour, base_colour, paint
+from data.world.backgrounds import Colour, base_colour, crop_photograph, paint
 from data.world.catalogue import Product
 from data.world.creative import CreativeSpec, Subject
 from data.world.cutouts import dye
@@ -30,7 +30,7 @@ class Stock:
     cutouts: Mapping[str, Image.Image]  # code point -> RGBA
     others: Sequence[Product]  # things for props, clutter and the wrong product
     photographs: Sequence[Path] = ()
-    typefaces: Typefaces = Typefaces()
+    typefaces: Typefaces = field(default_factory=Typefaces)
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,6 @@ def _inset(
     width, height = picture.size
     side = int(min(picture.size) * (0.18 + 0.22 * spec.inset))
     if rng.random() < 0.5 and stock.photographs:
-        from data.world.backgrounds import crop_photograph
-
         small = crop_photograph(stock.photographs, float(rng.random()), (side, side), rng)
     else:
         left, top = int(rng.uniform(0.2, 0.5) * width), int(rng.uniform(0.2, 0.5) * height)
@@ -234,7 +232,7 @@ def _border(picture: Image.Image, over: Image.Image, spec: CreativeSpec, colour:
 
 
 def _photograph(picture: Image.Image, spec: CreativeSpec) -> Image.Image:
-    """What the camera and the file do: white balance, vignette, the defects of exposure and focus."""
+    """What the camera does: white balance, vignette, the defects of exposure and focus."""
     rng = np.random.default_rng([spec.seed, 23])
     gains = 1 + 0.03 * rng.normal(size=3) + 0.03 * spec.backdrop.warmth * np.array([1, 0, -1])
     curve = np.arange(256) / 255
