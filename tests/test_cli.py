@@ -225,7 +225,9 @@ def test_ctrl_c_prints_how_to_go_on(judge: Brighter, images: list[str], tmp_path
 
 
 def test_every_verb_gives_an_example() -> None:
-    for verb in (["select"], ["rank"], ["judge"], ["evaluate"], ["app"], ["rft", "sft"]):
+    verbs = [["select"], ["rank"], ["judge"], ["evaluate"], ["app"], ["rft", "sft"]]
+    verbs += [["data", verb] for verb in ("sanity", "singles", "world", "pairs", "pack", "check")]
+    for verb in verbs:
         shown = run(app, [*verb, "--help"]).stdout
         assert f"Example: creative4u {' '.join(verb)}" in " ".join(shown.split())
 
