@@ -10,6 +10,7 @@ split loses its hard pairs.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,9 +21,9 @@ from creative4u.schema import CreativePair, ProtocolAnswers, Side
 from creative4u.selector.parser import swap_sides
 from creative4u.selector.protocol import COMPARED, KEYS, MIRROR, summary
 from data.creative_pair.check_reasons import check_reasoning
-from data.creative_pair.facts import Facts
+from data.creative_pair.facts import Facts, read_facts, write_facts
 from data.creative_pair.grounded import reason
-from data.creative_pair.rows import write_pairs
+from data.creative_pair.rows import read_pairs, write_pairs
 from data.creative_pair.rubric import lean
 
 
@@ -148,3 +149,29 @@ def swapped(pair: CreativePair) -> CreativePair:
         "label": label, "ctr_a": pair.ctr_b, "ctr_b": pair.ctr_a,
         "impressions_a": pair.impressions_b, "impressions_b": pair.impressions_a,
         "answers": answers, "reasoning": pair.reasoning and swap(pair.reasoning)})
+
+
+def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7) -> ReasonReport:
+    """Add grounded reasoning to the pairs in folder `pairs`; `images` is their image folder.
+
+    Also writes `out`/facts.jsonl: the facts of every image, named as the pairs name it. Raises
+    InputError where pairs or facts are missing.
+    """
+    rows = moved(read_pairs(pairs), pairs, out)
+    folder = os.path.relpath(images, out)
+    named = {f"{folder}/{name}": fact.model_copy(update={"image": f"{folder}/{name}"})
+             for name, fact in read_facts(images).items()}
+    used = sorted({str(image) for row in rows for image in (row.image_a, row.image_b)} & set(named))
+    out.mkdir(parents=True, exist_ok=True)
+    write_facts([named[name] for name in used], out)
+    return add_reasoning(rows, Grounded(named, seed), out)
+
+
+def moved(rows: list[CreativePair], home: Path, out: Path) -> list[CreativePair]:
+    """The rows as a file in folder `out` has to name their images; they now lie from `home`."""
+    if home.resolve() == out.resolve():
+        return rows
+    way = os.path.relpath(home, out)
+    return [row.model_copy(update={
+        "image_a": Path(os.path.normpath(Path(way, row.image_a))),
+        "image_b": Path(os.path.normpath(Path(way, row.image_b)))}) for row in rows]

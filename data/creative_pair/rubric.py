@@ -13,7 +13,7 @@ from creative4u.schema import Comparison, ProtocolAnswers, Side
 from data.creative_pair.facts import DEGREES, Facts
 from data.world.intents import query_text
 
-DEAD_ZONE = {"query_hit": 0.2, "title_hit": 0.5, "text": 0.2, "props": 0.2, "layout": 0.2,
+DEAD_ZONE = {"query_hit": 0.1, "title_hit": 0.5, "text": 0.2, "props": 0.2, "layout": 0.2,
              "subject": 0.2, "background": 0.2}
 WEIGHT = {"query_hit": 0.8, "title_hit": 1.5, "text": 0.8, "props": 0.1, "layout": 0.2,
           "subject": 1.0, "background": 1.0}  # of a question in the overall lean

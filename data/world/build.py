@@ -104,7 +104,9 @@ def _claim(out: Path, config: WorldConfig) -> None:
             raise InputError(f"{out} holds the world {found}; give another folder for this one")
         return
     out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(config), indent=1) + "\n", "utf-8")
+    part = path.with_name("world.json.part")
+    part.write_text(json.dumps(asdict(config), indent=1) + "\n", "utf-8")
+    part.replace(path)
 
 
 def _carried(facts: list[Facts], product_of: Ints, products: int) -> list[list[str]]:
