@@ -1,4 +1,4 @@
-"""The verbs that make data: a shop and its log, pairs mined from a log, images to teach and test."""
+"""The verbs that make data: a shop and its log, pairs from a log, images to teach and test."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +22,7 @@ def show_verdict(verdict: Verdict, console: Console | None = None) -> None:
     """The choice, how sure it is, the protocol as a table, and the reasons."""
     console = console or Console()
     answers = verdict.answers.model_dump()
-    table = Table(title="The protocol", title_justify="left")
+    table = Table(box=SIMPLE_HEAD)
     table.add_column("question")
     table.add_column("answer", justify="center")
     table.add_column("why", overflow="fold")
@@ -43,7 +44,7 @@ def show_verdict(verdict: Verdict, console: Console | None = None) -> None:
 def show_ranking(ranking: Mapping[str, Any], console: Console | None = None) -> None:
     """The creatives from best to worst."""
     console = console or Console()
-    table = Table("rank", "creative", "strength", "won", "lost")
+    table = Table("rank", "creative", "strength", "won", "lost", box=SIMPLE_HEAD)
     for row in ranking["ranking"]:
         cells = (row["rank"], row["image"], f"{row['strength']:+.2f}", row["wins"], row["losses"])
         table.add_row(*(Text(str(cell)) for cell in cells))
@@ -73,7 +74,8 @@ def show_evaluation(figures: Mapping[str, Any], console: Console | None = None) 
     console = console or Console()
     statistics = figures.get("statistics") or {"AA": {}, "by": {}}
     names = list(statistics["AA"])
-    table = Table("pairs", "n", "AA", "CA", *names)
+    heads = [name.replace("_", " ") for name in names]
+    table = Table("pairs", "n", "AA", "CA", *heads, box=SIMPLE_HEAD)
     rows = [("all", figures["labelled"], figures, statistics["AA"])]
     rows += [
         (tag, row["n"], row, statistics["by"].get(tag, {})) for tag, row in figures["by"].items()
@@ -82,7 +84,7 @@ def show_evaluation(figures: Mapping[str, Any], console: Console | None = None) 
         cells = [_share(row["AA"]), _share(row["CA"])] + [_share(others.get(n)) for n in names]
         table.add_row(Text(tag), str(count), *cells)
     console.print(table)
-    low, high = figures["AA_interval"]
+    low, high = figures["AA_interval"] or (math.nan, math.nan)
     console.print(
         f"{figures['n']} pairs, {figures['labelled']} judged with a label, {figures['errors']} "
         f"errors (not counted above), {figures['ties']} ties, {figures['inconclusive']} "
