@@ -15,6 +15,7 @@ from rich.text import Text
 from creative4u.schema import Verdict
 from creative4u.selector.protocol import QUESTIONS
 
+_NARROW: Any = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}
 _SIGNS = {"A>B": "A", "A<B": "B", "A=B": "="}
 
 
@@ -22,7 +23,7 @@ def show_verdict(verdict: Verdict, console: Console | None = None) -> None:
     """The choice, how sure it is, the protocol as a table, and the reasons."""
     console = console or Console()
     answers = verdict.answers.model_dump()
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(**_NARROW)
     table.add_column("question")
     table.add_column("answer", justify="center")
     table.add_column("why", overflow="fold")
@@ -44,7 +45,7 @@ def show_verdict(verdict: Verdict, console: Console | None = None) -> None:
 def show_ranking(ranking: Mapping[str, Any], console: Console | None = None) -> None:
     """The creatives from best to worst."""
     console = console or Console()
-    table = Table("rank", "creative", "strength", "won", "lost", box=SIMPLE_HEAD)
+    table = Table("rank", "creative", "strength", "won", "lost", **_NARROW)
     for row in ranking["ranking"]:
         cells = (row["rank"], row["image"], f"{row['strength']:+.2f}", row["wins"], row["losses"])
         table.add_row(*(Text(str(cell)) for cell in cells))
@@ -75,7 +76,7 @@ def show_evaluation(figures: Mapping[str, Any], console: Console | None = None) 
     statistics = figures.get("statistics") or {"AA": {}, "by": {}}
     names = list(statistics["AA"])
     heads = [name.replace("_", " ") for name in names]
-    table = Table("pairs", "n", "AA", "CA", *heads, box=SIMPLE_HEAD)
+    table = Table("pairs", "n", "AA", "CA", *heads, **_NARROW)
     rows = [("all", figures["labelled"], figures, statistics["AA"])]
     rows += [
         (tag, row["n"], row, statistics["by"].get(tag, {})) for tag, row in figures["by"].items()
