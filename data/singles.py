@@ -106,8 +106,7 @@ def _spoil(
         case "dark":
             return damage.dark(image, strength, rng), strength
         case "clutter":
-            picks = [stock.others[int(i)] for i in rng.integers(len(stock.others), size=6)]
-            things = [dye(stock.cutouts[p.code], p.colour) for p in picks]
+            things = _strewable(stock, rng)
             return damage.clutter(image, strength, rng, things), strength
         case "frame":
             out = image.copy()
@@ -129,6 +128,24 @@ def _spoil(
     draw_blocks(out, mask, blocks, product, middle, stock.typefaces, int(rng.integers(2**31)))
     share = float((np.asarray(mask) > 100).mean())
     return out, min(share / TEXT_FULL, 1.0)
+
+
+def _strewable(stock: Stock, rng: np.random.Generator) -> list[Image.Image]:
+    """Things to strew: cut-outs, or cards cut from other photographs."""
+    if rng.random() < 0.5:
+        picks = [stock.others[int(i)] for i in rng.integers(len(stock.others), size=6)]
+        return [dye(stock.cutouts[p.code], p.colour) for p in picks]
+    cards = []
+    for _ in range(5):
+        size = (int(rng.integers(60, 130)), int(rng.integers(60, 130)))
+        card = crop_photograph(stock.photographs, float(rng.random()), size, rng).convert("RGBA")
+        mask = Image.new("L", size, 0)
+        corner = int(rng.integers(1, 60))
+        box = (0, 0, size[0] - 1, size[1] - 1)
+        ImageDraw.Draw(mask).rounded_rectangle(box, radius=corner, fill=255)
+        card.putalpha(mask)
+        cards.append(card)
+    return cards
 
 
 @lru_cache(maxsize=1)

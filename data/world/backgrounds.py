@@ -58,10 +58,12 @@ def _noise(size: tuple[int, int], cell: tuple[int, int], rng: np.random.Generato
     return np.asarray(coarse.resize(size, Image.BICUBIC), np.float32) / 255
 
 
-def _studio(size: tuple[int, int], rng: np.random.Generator, warmth: float) -> Image.Image:
+def _studio(
+    size: tuple[int, int], rng: np.random.Generator, warmth: float, ground: float
+) -> Image.Image:
     x, y = _grid(96, 96)
     top, low = rng.uniform(0.82, 1.02), rng.uniform(0.84, 1.02)
-    horizon = rng.uniform(0.55, 0.85)
+    horizon = ground - rng.uniform(0.02, 0.3)
     soft = rng.uniform(0.02, 0.3)
     floor = 0.5 * (1 + np.tanh((y - horizon) / soft * 1.5))
     light = top * (1 - floor) + low * floor
@@ -173,10 +175,37 @@ def _spotlight(size: tuple[int, int], colour: Colour, rng: np.random.Generator) 
     return _smooth(_mix(tuple(c * 0.45 for c in colour), lit, np.clip(light, 0, 1)), size)  # type: ignore[arg-type]
 
 
-def _shelf(size: tuple[int, int], colour: Colour, rng: np.random.Generator) -> Image.Image:
-    """A wall and a table."""
+def _podium(
+    size: tuple[int, int], colour: Colour, rng: np.random.Generator, ground: float
+) -> Image.Image:
+    """A round plinth, lit from above, in front of a wall of its own colour."""
+    width, height = size
+    hue, saturation, value = colorsys.rgb_to_hsv(*(c / 255 for c in colour))
+    x, y = _grid(96, 96)
+    light = np.exp(-((x - 0.5) ** 2 + (y - 0.4) ** 2) / rng.uniform(0.2, 0.5))
+    wall = _mix(hsv(hue, saturation, value * 0.65), hsv(hue, saturation * 0.8, value), light)
+    image = _smooth(wall, size)
+    draw = ImageDraw.Draw(image)
+    half = width * rng.uniform(0.3, 0.48)
+    flat = half * rng.uniform(0.16, 0.26)  # the ellipse's other half axis
+    top = ground * height - flat * rng.uniform(0.2, 0.7)
+    side = tuple(int(c) for c in hsv(hue, saturation * 0.9, value * 0.75))
+    lid = tuple(int(c) for c in hsv(hue, saturation * 0.6, min(value * 1.12 + 0.05, 1)))
+    left, right = width / 2 - half, width / 2 + half
+    draw.rectangle([left, top + flat, right, height], fill=side)
+    draw.ellipse([left, top, right, top + 2 * flat], fill=lid)
+    if rng.random() < 0.5:
+        rim = tuple(int(c) for c in hsv(hue + rng.normal(0, 0.1), 0.3, 1.0))
+        draw.arc([left, top, right, top + 2 * flat], 0, 180, fill=rim, width=2)
+    return image
+
+
+def _shelf(
+    size: tuple[int, int], colour: Colour, rng: np.random.Generator, ground: float
+) -> Image.Image:
+    """A wall and a table on which the product stands."""
     wall = _gradient(size, colour, rng) if rng.random() < 0.5 else _texture(size, colour, rng)
-    top = int(size[1] * rng.uniform(0.62, 0.82))
+    top = int(size[1] * (ground - rng.uniform(0.03, 0.2)))
     table = _texture((size[0], size[1] - top), base_colour(colour, "free", rng), rng)
     wall = wall.filter(ImageFilter.GaussianBlur(2))
     wall.paste(table, (0, top))
@@ -203,10 +232,12 @@ def paint(
     size: tuple[int, int],
     photographs: Sequence[Path],
     seed: int,
+    ground: float = 0.8,
 ) -> Image.Image:
     """The empty picture, RGB of `size` (width, height); the same arguments give the same pixels.
 
-    Without photographs their place is taken by shapes and textures.
+    ground: how far down the product stands, 0..1 of the height, for floors, tables and plinths.
+    Without photographs their place is taken by textures and shelves.
     """
     rng = np.random.default_rng([seed, 11])
     colour = base_colour(product, backdrop.harmony, rng)
@@ -215,7 +246,7 @@ def paint(
         kind = "texture" if kind == "photograph" else "shelf"
     match kind:
         case "studio":
-            return _studio(size, rng, backdrop.warmth)
+            return _studio(size, rng, backdrop.warmth, ground)
         case "flat":
             return Image.new("RGB", size, tuple(int(c) for c in colour))
         case "gradient":
@@ -229,11 +260,13 @@ def paint(
         case "glow":
             return _glow(size, rng)
         case "shelf":
-            return _shelf(size, colour, rng)
+            return _shelf(size, colour, rng, ground)
+        case "podium":
+            return _podium(size, colour, rng, ground)
         case "photograph" | "soft photograph":
             photo = crop_photograph(photographs, backdrop.pick, size, rng)
             if kind == "soft photograph":
                 photo = photo.filter(ImageFilter.GaussianBlur(float(rng.uniform(2, 7))))
             return photo
     raise ValueError(f"no backdrop {kind!r}; known: studio, flat, gradient, shapes, texture, "
-                     "spotlight, glow, shelf, photograph, soft photograph")  # fmt: skip
+                     "spotlight, glow, shelf, podium, photograph, soft photograph")  # fmt: skip

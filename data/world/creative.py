@@ -9,8 +9,9 @@ import numpy as np
 
 SIZES = ((384, 384), (384, 384), (384, 384), (352, 384), (288, 384), (272, 384))  # width, height
 BACKDROPS = {
-    "studio": 0.40, "flat": 0.07, "gradient": 0.12, "shapes": 0.07, "texture": 0.06,
-    "spotlight": 0.08, "glow": 0.05, "shelf": 0.05, "photograph": 0.06, "soft photograph": 0.04,
+    "studio": 0.40, "flat": 0.07, "gradient": 0.11, "shapes": 0.07, "texture": 0.05,
+    "spotlight": 0.06, "glow": 0.04, "shelf": 0.05, "photograph": 0.05, "soft photograph": 0.04,
+    "podium": 0.06,
 }  # fmt: skip
 
 
@@ -72,8 +73,8 @@ class CreativeSpec:
 
 
 def draw_subject(rng: np.random.Generator) -> Subject:
-    extent = float(rng.uniform(0.3, 0.62) if rng.random() < 0.4 else rng.uniform(0.6, 0.97))
-    quantity = int(rng.choice([1, 1, 1, 1, 1, 1, 2, 2, 3]))
+    extent = float(rng.uniform(0.3, 0.62) if rng.random() < 0.28 else rng.uniform(0.62, 0.98))
+    quantity = int(rng.choice([1, 2, 3], p=[0.84, 0.11, 0.05]))
     return Subject(
         extent=extent,
         x=float(np.clip(rng.normal(0.5, 0.05), 0.3, 0.7)),
@@ -81,7 +82,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
         angle=float(rng.normal(0, 14)) if rng.random() < 0.6 else 0.0,
         flip=bool(rng.random() < 0.5),
         quantity=quantity,
-        grain=float(rng.uniform(0, 0.5)),
+        grain=float(rng.uniform(0, 0.36)),
         cut_edge=int(rng.integers(4)),
     )
 
@@ -112,7 +113,7 @@ def draw_text(rng: np.random.Generator, least: int = 1) -> tuple[TextBlock, ...]
             chinese=chinese,
             place="over" if over and i == count - 1 else places[i],
             height=float(rng.uniform(0.06, 0.15) if i == 0 else rng.uniform(0.05, 0.09)),
-            panel=bool(rng.random() < 0.55),
+            panel=bool(rng.random() < (0.35 if i == 0 else 0.65)),
             legible=bool(rng.random() < 0.85),
             typeface=typeface,
         )
@@ -143,7 +144,7 @@ def _clean(rng: np.random.Generator) -> CreativeSpec:
 
 def _cut(spec: CreativeSpec, rng: np.random.Generator) -> CreativeSpec:
     whole = float(rng.uniform(0.35, 0.92))
-    extent = float(rng.uniform(0.55, 1.15))
+    extent = float(rng.uniform(0.55, 1.5))
     subject = replace(spec.subject, whole=whole, extent=extent, quantity=1)
     return replace(spec, subject=subject)
 

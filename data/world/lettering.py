@@ -54,13 +54,14 @@ def draw_blocks(
     """
     room = _Room(image.height * 0.035, image.height * 0.965)
     strings = []
+    accent = BADGES[int(np.random.default_rng([seed, 29]).integers(len(BADGES)))]
     for number, block in enumerate(blocks):
         rng = np.random.default_rng([seed, 31, number])
         chinese = block.chinese and bool(typefaces.chinese)
         text = write(block, product, rng, typefaces)
         font, size = _fit(text, block, image.size, typefaces, chinese)
         box = _place(block, size, image.size, subject, room, rng)
-        _draw(image, mask, text, font, size, box, block, rng)
+        _draw(image, mask, text, font, size, box, block, accent, rng)
         strings.append(text)
     return tuple(strings)
 
@@ -108,15 +109,16 @@ def _place(
 
 def _draw(
     image: Image.Image, mask: Image.Image, text: str, font: Font, size: tuple[int, int], box: Box,
-    block: TextBlock, rng: np.random.Generator,
+    block: TextBlock, accent: tuple[int, int, int], rng: np.random.Generator,
 ) -> None:  # fmt: skip
+    """Most panels of a creative share its accent colour."""
     draw = ImageDraw.Draw(image)
     x0, y0, x1, y1 = box
     under = image.crop((max(x0, 0), max(y0, 0), max(x1, 1), max(y1, 1))).resize((1, 1), Image.BOX)
     ground = under.getpixel((0, 0))
     assert isinstance(ground, tuple)
     if block.panel:
-        ground = BADGES[int(rng.integers(len(BADGES)))]
+        ground = accent if rng.random() < 0.7 else BADGES[int(rng.integers(len(BADGES)))]
         wide = block.place in {"top", "bottom", "over"} and rng.random() < 0.35
         panel = (0, y0, image.width, y1) if wide else box
         if block.place == "corner" and rng.random() < 0.5:
@@ -124,11 +126,13 @@ def _draw(
             centre = (y0 + y1) // 2
             panel = (x0, centre - grow, x1, centre + grow)
             draw.ellipse(panel, fill=ground)
+            ImageDraw.Draw(mask).ellipse(panel, fill=255)
         elif rng.random() < 0.5:
             draw.rounded_rectangle(panel, radius=(y1 - y0) // 2, fill=ground)
+            mask.paste(255, panel)
         else:
             draw.rectangle(panel, fill=ground)
-        mask.paste(255, panel)
+            mask.paste(255, panel)
     light = ground[0] * 0.3 + ground[1] * 0.59 + ground[2] * 0.11
     if not block.legible:  # barely off the ground
         ink = tuple(int(min(max(c + (22 if light < 128 else -22), 0), 255)) for c in ground)

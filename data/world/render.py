@@ -19,7 +19,7 @@ from data.world.lettering import draw_blocks
 from data.world.staging import fit, shade, stand, surface
 from data.world.typefaces import Typefaces
 
-FLOORS = {"studio", "shelf", "gradient", "flat", "shapes", "spotlight"}
+FLOORS = {"studio", "shelf", "podium", "gradient", "flat", "shapes", "spotlight"}
 TEXT_FULL = 0.35  # the share of the picture at which the fact `text` reaches 1
 
 
@@ -59,7 +59,9 @@ def render(spec: CreativeSpec, product: Product, stock: Stock) -> Rendered:
     )
     alpha = layer.getchannel("A").point(lambda v: 255 if v > 100 else 0)
 
-    picture = paint(spec.backdrop, colour, size, stock.photographs, spec.seed)
+    box = alpha.getbbox() or (0, 0, *size)
+    ground = min(max(box[3] / size[1], 0.55), 0.96)
+    picture = paint(spec.backdrop, colour, size, stock.photographs, spec.seed, ground)
     floor = spec.backdrop.kind in FLOORS and abs(spec.subject.angle) < 25
     picture, props = _props(picture, spec, product, stock, alpha)
     picture = shade(picture, layer, spec.backdrop.shadow, floor, rng)
@@ -76,7 +78,6 @@ def render(spec: CreativeSpec, product: Product, stock: Stock) -> Rendered:
             for i in strew.integers(len(stock.others), size=6)
         ]
         picture = damage.clutter(picture, spec.clutter, strew, things, strewn)
-    box = alpha.getbbox() or (0, 0, *size)
     strings = draw_blocks(picture, text, spec.text, product, box, stock.typefaces, spec.seed)
     _border(picture, over, spec, colour)
 
