@@ -30,7 +30,8 @@ def show_verdict(verdict: Verdict, console: Console | None = None) -> None:
     reasons = _reasons(verdict.reasoning)
     for question in QUESTIONS[:-1]:
         said = answers[question.key]
-        table.add_row(question.ask, _SIGNS.get(said, said), Text(reasons.get(question.key, "")))
+        why = reasons.get(question.key, "").removesuffix(f" {said}")
+        table.add_row(question.ask, _SIGNS.get(said, said), Text(why))
     console.print(table)
     for side, seen in (verdict.observations or {}).items():
         console.print(Text(f"{side} shows: {seen}"))

@@ -92,7 +92,7 @@ def test_select_for_people(judge: Brighter, images: list[str]) -> None:
     assert result.exit_code == 0
     shown = " ".join(result.stdout.split())
     assert "Choice: B confidence 0.75, one order only" in shown
-    assert "A shows the whole boot. A>B" in shown
+    assert "better? A A shows the whole boot." in shown
     assert "A shows: a boot [red]" in shown  # data is never read as markup
 
 

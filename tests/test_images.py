@@ -172,6 +172,17 @@ def test_good_files_with_bytes_changed(good: bytes, changes: list[tuple[int, int
     image_or_error(bytes(data))
 
 
+def test_a_small_animation_that_claims_a_huge_canvas() -> None:
+    frames = [Image.new("RGB", (40, 40), (shade, 0, 0)) for shade in (0, 99)]
+    data = bytearray(encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:]))
+    assert load_image(bytes(data)).size == (40, 40)
+    side = (16_382).to_bytes(3, "little")  # one less than the width, the format's way
+    start = data.index(b"VP8X") + 12
+    data[start : start + 6] = side + side
+    with pytest.raises(ImageError, match="more than 50,000,000 pixels"):
+        load_image(bytes(data))
+
+
 @given(st.integers(1, 2**31 - 1), st.integers(1, 2**31 - 1))
 @settings(max_examples=50, deadline=None)
 def test_any_claimed_size(width: int, height: int) -> None:

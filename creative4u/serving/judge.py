@@ -76,9 +76,10 @@ def judge_pairs(
     total = count_rows(pairs)
     try:
         with FileLock(f"{out}.lock", timeout=0) as lock:
-            figures = _run(pairs, out, judge, config, total)
-            Path(lock.lock_file).unlink(missing_ok=True)
-            return figures
+            try:
+                return _run(pairs, out, judge, config, total)
+            finally:
+                Path(lock.lock_file).unlink(missing_ok=True)
     except Timeout:
         raise InputError(f"{out}: another run is writing it") from None
 
