@@ -16,7 +16,7 @@ from data.world.catalogue import Product
 from data.world.creative import CreativeSpec, Subject
 from data.world.cutouts import dye
 from data.world.lettering import draw_blocks
-from data.world.staging import fit, shade, stand, surface
+from data.world.staging import fit, shade, stand, surface, tone
 from data.world.typefaces import Typefaces
 
 FLOORS = {"studio", "shelf", "podium", "gradient", "flat", "shapes", "spotlight"}
@@ -52,7 +52,7 @@ def render(spec: CreativeSpec, product: Product, stock: Stock) -> Rendered:
     size = spec.size
     rng = np.random.default_rng([spec.seed, 5])
     shown = product if spec.subject.wrong < 0 else _other(product, stock, spec.subject.wrong)
-    cutout = dye(stock.cutouts[shown.code], shown.colour)
+    cutout = dye(tone(stock.cutouts[shown.code], rng), shown.colour)
     colour = mean_colour(cutout)
     layer, whole = stand(
         surface(cutout, spec.subject.grain, stock.photographs, rng), spec.subject, size

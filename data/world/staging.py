@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageEnhance, ImageFilter
 
 from data.world.creative import Subject
 from data.world.photographs import open_photograph
+
+
+def tone(cutout: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """The render's candy colours muted and its soft light hardened, as a camera's would be."""
+    rgb = ImageEnhance.Color(cutout.convert("RGB")).enhance(rng.uniform(0.5, 1.1))
+    rgb = ImageEnhance.Contrast(rgb).enhance(rng.uniform(0.9, 1.5))
+    rgb.putalpha(cutout.getchannel("A"))
+    return rgb
 
 
 def surface(
