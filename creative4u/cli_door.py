@@ -12,7 +12,8 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -67,6 +68,18 @@ def say(line: str) -> None:
 def print_json(answer: Any) -> None:
     """One JSON object on standard output; figures that are nan become null."""
     print(json.dumps(_without_nan(answer), ensure_ascii=False), flush=True)
+
+
+def answer(found: Mapping[str, Any], json: bool) -> None:
+    """What was made: one JSON object, or a line for each thing that is there."""
+    if json:
+        print_json({key: str(x) if isinstance(x, Path) else x for key, x in found.items()})
+        return
+    for key, value in found.items():
+        parts = value.items() if isinstance(value, dict) else ()
+        said = ", ".join(f"{name} {part}" for name, part in parts) if parts else value
+        if said not in ({}, (), [], None):
+            print(f"{key.replace('_', ' ')}: {said}", flush=True)
 
 
 @contextlib.contextmanager

@@ -168,6 +168,8 @@ def test_errors_are_one_line(
         (["judge", "none.jsonl", "-o", "out.jsonl"], "none.jsonl: no such file"),
         (["evaluate", "none.jsonl"], "none.jsonl: no such file"),
         (["rank", "a.png", "--title", "Boot"], "got 1 images to rank; 2 to 64 are allowed"),
+        (["data", "reason", "--pairs", ".", "--out", "."], "give --images, or --teacher with"),
+        (["data", "sanity", "none", "--out", "x"], "none: no metadata.jsonl"),
         (["rft", "sft", "nonsense"], "no recipe 'nonsense'"),
     ],
 )
@@ -226,7 +228,8 @@ def test_ctrl_c_prints_how_to_go_on(judge: Brighter, images: list[str], tmp_path
 
 def test_every_verb_gives_an_example() -> None:
     verbs = [["select"], ["rank"], ["judge"], ["evaluate"], ["app"], ["rft", "sft"]]
-    verbs += [["data", verb] for verb in ("sanity", "singles", "world", "pairs", "pack", "check")]
+    names = "sanity singles world import pairs reason pack check ceiling"
+    verbs += [["data", verb] for verb in names.split()]
     for verb in verbs:
         shown = run(app, [*verb, "--help"]).stdout
         assert f"Example: creative4u {' '.join(verb)}" in " ".join(shown.split())

@@ -1,0 +1,153 @@
+"""The verbs that turn a log into pairs with reasons, as verbs of `creative4u data`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from creative4u.cli_door import answer, say, working
+from creative4u.errors import InputError
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")]
+Pairs = Annotated[Path, typer.Option(help="The folder that holds pairs.jsonl.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same data.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def pairs(
+    log: Annotated[list[str], typer.Option(help="Parquet or CSV: files, folders or globs.")],
+    images: Annotated[Path, typer.Option(help="The image folder with metadata.jsonl.")],
+    out: Out,
+    min_impressions: Annotated[int, typer.Option(min=1, help="Of each creative.")] = 1000,
+    min_gap: Annotated[float, typer.Option(min=0, help="Of the CTRs, to the lower one.")] = 0.6,
+    queries: Annotated[Path | None, typer.Option(help="A table that names query ids.")] = None,
+    seed: Seed = 7,
+    json: Json = False,
+) -> None:
+    """Mine creative pairs from an impression log of any size.
+
+    Example: `creative4u data pairs --log world/log --images world/images --out world/pairs`
+    """
+    with working():
+        from data.creative_pair.mine import MineConfig, mine
+
+        config = MineConfig(queries=queries, seed=seed)
+        report = mine(log, images, out, min_impressions, min_gap, config)
+    answer(asdict(report), json)
+
+
+def reason(
+    pairs: Pairs,
+    out: Out,
+    images: Annotated[
+        Path | None, typer.Option(help="The rendered world's image folder, whose facts are known.")
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="A teacher's address (http://.../v1) for real images.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The teacher's model name.")] = None,
+    seed: Seed = 7,
+    json: Json = False,
+) -> None:
+    """Add answers and reasoning to pairs: from known facts (--images), or from a teacher.
+
+    Example: `creative4u data reason --pairs world/pairs --images world/images --out world/reasoned`
+    """
+    with working():
+        from data.creative_pair import reasoning
+
+        if images is not None and teacher is None:
+            report = reasoning.reason_grounded(pairs, images, out, seed)
+        elif teacher is not None and model is not None and images is None:
+            from data.creative_pair.rows import read_pairs
+            from data.creative_pair.teacher import Teacher, TeacherConfig
+
+            rows = reasoning.moved(read_pairs(pairs), pairs, out)
+            out.mkdir(parents=True, exist_ok=True)
+            source = Teacher(TeacherConfig(teacher, model), out, out / "teacher.jsonl")
+            report = reasoning.add_reasoning(rows, source, out)
+        else:
+            raise InputError("give --images, or --teacher with --model")
+    answer(asdict(report), json)
+
+
+def import_(
+    out: Out,
+    source: Annotated[Path, typer.Option(help="Rows with counts, or the page's feedback.")],
+    images: Annotated[
+        Path | None, typer.Option(help="The image folder; none for the page's feedback.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Bring in a real log's rows or the page's feedback, in the form that `data pairs` mines.
+
+    Example: `creative4u data import --source metrics.csv --images pictures --out imported`
+    """
+    with working():
+        from data.creative_pair.importers import import_creatives, import_feedback
+
+        found = import_creatives(source, images, out) if images else import_feedback(source, out)
+    answer(asdict(found), json)
+
+
+def pack(
+    pairs: Pairs,
+    out: Out,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Where log, images or reasons come from; repeatable.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write pairs with their images inside, as a Hugging Face data set with its card.
+
+    Example: `creative4u data pack --pairs world/pairs --out world/dataset`
+    """
+    with working():
+        from data.creative_pair.card import read_reports, write_card
+        from data.creative_pair.dataset import write_dataset
+
+        counts = write_dataset(pairs, out)
+        write_card(out, source or [str(pairs)], **read_reports(pairs))
+    answer(dict(counts), json)
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="A folder of pairs, or a packed data set.")],
+    json: Json = False,
+) -> None:
+    """Look for every reason not to trust a set of pairs; exit code 1 where there is one.
+
+    Example: `creative4u data check world/pairs`
+    """
+    with working():
+        from data.creative_pair.check import check as inspect
+
+        report = inspect(folder)
+    answer(asdict(report), json)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def ceiling(
+    pairs: Pairs,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The JSON file to write.")],
+    world: Annotated[
+        Path | None, typer.Option(help="The world's folder, where there is a truth.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure what a judge has to beat on the test split, and what nobody can.
+
+    Example: `creative4u data ceiling --pairs world/reasoned --out ceiling.json --world world`
+    """
+    with working():
+        from data.creative_pair.ceiling import ceiling as measure
+
+        found = measure(pairs, out, world, say)
+    answer(found, json)
+
+
+VERBS = (import_, pairs, reason, pack, check, ceiling)
