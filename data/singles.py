@@ -164,7 +164,7 @@ def write_chunk(
     out: Path, start: int, stop: int, seed: int, stocks: dict[str, Stock] | None = None
 ) -> Path:
     """Images start..stop-1 and their rows; a chunk that is there already is left as it is."""
-    part = out / "parts" / f"{start:06d}-{stop:06d}.jsonl"
+    part = out / "parts" / f"{seed}-{start:06d}-{stop:06d}.jsonl"
     if part.exists():
         return part
     stocks = stocks or package_stocks(seed)
