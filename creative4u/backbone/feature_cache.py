@@ -73,7 +73,7 @@ class VisionCache:
             self.memory.move_to_end(key)
             return self.memory[key]
         if self.folder is not None and self._file(key).is_file():
-            features = load_file(self._file(key))["features"].float()
+            features: Tensor = load_file(self._file(key))["features"].float()
             self._remember(key, features)
             return features
         return None

@@ -38,7 +38,8 @@ def tokenizer() -> PreTrainedTokenizerFast:
     loaded = AutoTokenizer.from_pretrained(_folder(), gguf_file=GGUF)
     loaded.add_special_tokens({"additional_special_tokens": list(IMAGE_TOKENS)})
     loaded.pad_token = PAD_TOKEN
-    loaded.padding_side = "left"  # prompts of a batch end together, where generation begins
+    # prompts of a batch end together, where generation begins; init_kwargs is what gets saved
+    loaded.padding_side = loaded.init_kwargs["padding_side"] = "left"
     loaded.chat_template = CHAT_TEMPLATE
     return loaded
 
