@@ -192,7 +192,7 @@ def _podium(
     side = tuple(int(c) for c in hsv(hue, saturation * 0.9, value * 0.75))
     lid = tuple(int(c) for c in hsv(hue, saturation * 0.6, min(value * 1.12 + 0.05, 1)))
     left, right = width / 2 - half, width / 2 + half
-    draw.rectangle([left, top + flat, right, height], fill=side)
+    draw.rectangle([left, top + flat, right, max(height, top + flat)], fill=side)
     draw.ellipse([left, top, right, top + 2 * flat], fill=lid)
     if rng.random() < 0.5:
         rim = tuple(int(c) for c in hsv(hue + rng.normal(0, 0.1), 0.3, 1.0))

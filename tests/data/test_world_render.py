@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from drawn_stock import drawn_stock, product
 
+from data.world.backgrounds import paint
 from data.world.creative import (
+    BACKDROPS,
     Backdrop,
     CreativeSpec,
     Subject,
@@ -123,3 +125,11 @@ def test_every_drawn_layout_renders_and_its_facts_lie_in_0_1() -> None:
             "stand_out",
         }  # fmt: skip
         assert all(0 <= value <= 1 for value in numbers.values()), numbers
+
+
+@pytest.mark.parametrize("kind", BACKDROPS)
+def test_every_backdrop_fills_the_picture_wherever_the_product_stands(kind: str) -> None:
+    for seed in range(12):
+        for ground in (0.55, 0.96):
+            picture = paint(Backdrop(kind, "contrast"), (200, 40, 40), (60, 80), (), seed, ground)
+            assert (picture.size, picture.mode) == ((60, 80), "RGB")
