@@ -142,7 +142,10 @@ def assemble(
     gguf: torch.nn.Module,
     tower: dict[str, torch.Tensor],
 ) -> Idefics3ForConditionalGeneration:
-    """The parts as one model in memory: tower and language model as they are, connector fresh."""
+    """The parts as one model, to be saved: tower and language model as they are, connector fresh.
+
+    Buffers that are not saved stay on the meta device; load what was saved to run it.
+    """
     image_ids = [tokenizer.convert_tokens_to_ids(token) for token in language.IMAGE_TOKENS]
     end_id = tokenizer.convert_tokens_to_ids(language.END_TOKEN)
     pad_id = tokenizer.pad_token_id

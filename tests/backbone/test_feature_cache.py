@@ -46,17 +46,15 @@ def cached_base(base_model: Any) -> Iterator[VisionCache]:
         parameter.requires_grad_(before)
 
 
-def test_logits_cached_equal_uncached(
-    base_model: Any, base_processor: Any, pictures: list[Image.Image], cached_base: VisionCache
+def test_image_tokens_cached_equal_uncached(
+    base_model: Any, pictures: list[Image.Image], cached_base: VisionCache
 ) -> None:
-    text = "<image> or <image>?"
-    inputs = base_processor(images=pictures[:2], text=text, return_tensors="pt")
-    inputs["logits_to_keep"] = 1
+    seen = pixels(pictures[:2])[None]  # (1, 2, 3, 224, 224)
     with torch.inference_mode():
-        cold = base_model(**inputs).logits
-        warm = base_model(**inputs).logits
+        cold = base_model.model.get_image_features(seen).pooler_output
+        warm = base_model.model.get_image_features(seen).pooler_output
         cached_base.remove()
-        bare = base_model(**inputs).logits
+        bare = base_model.model.get_image_features(seen).pooler_output
         base_model.model.vision_model.forward = cached_base.forward
     torch.testing.assert_close(cold, bare, atol=1e-6, rtol=0)
     torch.testing.assert_close(warm, bare, atol=1e-6, rtol=0)
