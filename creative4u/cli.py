@@ -49,8 +49,8 @@ def select(
 
         pictures = load_image(image_a), load_image(image_b)
         words = clean_request(title, query or ())
-        from creative4u.selector import load_judge
         from creative4u.selector.judge import PairRequest
+        from creative4u.selector.load import load_judge
 
         request = PairRequest(*pictures, *words)
         verdict = load_judge(model).select(request, both_orders=not one_order)
@@ -82,7 +82,7 @@ def rank(
         check_size(len(images))
         pictures = [load_image(image) for image in images]
         words = clean_request(title, query or ())
-        from creative4u.selector import load_judge
+        from creative4u.selector.load import load_judge
 
         judge = load_judge(model)
         ranking = rank_creatives(judge, pictures, [str(image) for image in images], *words)

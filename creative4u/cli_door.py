@@ -76,10 +76,8 @@ def answer(found: Mapping[str, Any], json: bool) -> None:
         print_json({key: str(x) if isinstance(x, Path) else x for key, x in found.items()})
         return
     for key, value in found.items():
-        parts = value.items() if isinstance(value, dict) else ()
-        said = ", ".join(f"{name} {part}" for name, part in parts) if parts else value
-        if said not in ({}, (), [], None):
-            print(f"{key.replace('_', ' ')}: {said}", flush=True)
+        if value or value == 0:
+            print(f"{key.replace('_', ' ')}: {_told(value)}", flush=True)
 
 
 @contextlib.contextmanager
@@ -107,6 +105,12 @@ def working() -> Iterator[None]:
     """Quiet, and what any library prints goes to standard error: the answer stands alone."""
     with quiet(), contextlib.redirect_stdout(sys.stderr):
         yield
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _without_nan(value: Any) -> Any:

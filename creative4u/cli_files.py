@@ -33,7 +33,7 @@ def judge(
         from creative4u.serving.pairs import check_pairs
 
         check_pairs(pairs)
-        from creative4u.selector import load_judge
+        from creative4u.selector.load import load_judge
         from creative4u.serving.judge import BatchConfig, judge_pairs
 
         config = BatchConfig(batch_size, resume, retry_errors, limit)

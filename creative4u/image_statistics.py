@@ -17,14 +17,13 @@ STATISTICS = ("contrast", "sharpness", "brightness", "file_size")
 SIDE = 384  # pixels, the longer side at which sharpness is measured, so that size tells nothing
 
 
-def image_statistics(source: Path | bytes) -> dict[str, float]:
-    """Grey-level contrast and brightness (0..255), Laplacian sharpness, file size in bytes.
+def pixel_statistics(image: Image.Image) -> dict[str, float]:
+    """Grey-level contrast and brightness (0..255) and Laplacian sharpness of an RGB image.
 
     Sharpness is the variance of the 4-neighbour Laplacian of the grey image, its longer side at
     most 384 pixels; contrast is the grey levels' standard deviation, brightness their mean.
-    Raises ImageError for a file that is no acceptable image.
     """
-    grey = load_image(source).convert("L")
+    grey = image.convert("L")
     grey.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
     g = np.asarray(grey, np.float64)  # (H, W)
     middle = g[1:-1, 1:-1]
@@ -33,5 +32,11 @@ def image_statistics(source: Path | bytes) -> dict[str, float]:
         "contrast": float(g.std()),
         "sharpness": float(laplacian.var()),
         "brightness": float(g.mean()),
-        "file_size": float(len(source) if isinstance(source, bytes) else source.stat().st_size),
     }
+
+
+def image_statistics(source: Path | bytes) -> dict[str, float]:
+    """`pixel_statistics` of a file, and its size in bytes; raises ImageError."""
+    pixels = pixel_statistics(load_image(source))
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    return {**pixels, "file_size": float(size)}

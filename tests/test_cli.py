@@ -10,13 +10,14 @@ import sys
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-import creative4u.selector
 from creative4u.cli import app
+from creative4u.cli_door import answer
 from creative4u.errors import BackendError, Creative4UError
 from creative4u.schema import OrderVerdict, ProtocolAnswers, Verdict
 from creative4u.selector.judge import PairRequest
@@ -66,7 +67,8 @@ class Brighter:
 @pytest.fixture
 def judge(monkeypatch: pytest.MonkeyPatch) -> Brighter:
     fake = Brighter()
-    monkeypatch.setattr(creative4u.selector, "load_judge", lambda model=None: fake, raising=False)
+    loader = SimpleNamespace(load_judge=lambda model=None: fake)  # the real one imports torch
+    monkeypatch.setitem(sys.modules, "creative4u.selector.load", loader)
     return fake
 
 
@@ -224,6 +226,16 @@ def test_ctrl_c_prints_how_to_go_on(judge: Brighter, images: list[str], tmp_path
     result = run(app, ["judge", str(pairs), "-o", str(out), "--model", "some/model"])
     assert result.exit_code == 130
     assert f"creative4u judge {pairs} -o {out} --model some/model" in result.stderr
+
+
+def test_what_was_made_is_told_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    found = {"by_split": {"train": 2, "test": 1}, "rows": 0, "log": None, "names": ("a", "b")}
+    answer(found | {"rejects": {}, "folder": Path("x")}, json=False)
+    assert capsys.readouterr().out == (
+        "by split: train 2, test 1\nrows: 0\nnames: a, b\nfolder: x\n"
+    )
+    answer({"folder": Path("x"), "share": float("nan")}, json=True)
+    assert capsys.readouterr().out == '{"folder": "x", "share": null}\n'
 
 
 def test_every_verb_gives_an_example() -> None:

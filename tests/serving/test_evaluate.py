@@ -95,11 +95,12 @@ def test_single_image_statistics_by_hand(tmp_path: Path) -> None:
         row("2", "AA", 0.9, label="B") | both,
         row("3", "AA", 0.9, label="B") | both,
         row("4", "AA", 0.9) | {"image_a": "bright.png", "image_b": "text.png"},
-        row("5", "AA", 0.9, label=None) | both,
-        row("6", "AA", 0.9),  # no images named
+        row("5", "AA", 0.9) | {"image_a": "none.png", "image_b": "bright.png"},
+        row("6", "AA", 0.9, label=None) | both,
+        row("7", "AA", 0.9),  # no images named
     ]
     figures = baselines(labelled_rows(rows, tmp_path))
-    assert (figures["n"], figures["unreadable"]) == (3, 1)
+    assert (figures["n"], figures["unreadable"]) == (3, 2)
     assert figures["AA"]["brightness"] == pytest.approx(1 / 3)
     assert figures["AA"]["contrast"] == 0.5  # both are flat: equal, one half each
     assert figures["by"]["x"]["brightness"] == 1
