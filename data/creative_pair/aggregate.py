@@ -140,7 +140,8 @@ def rejected_rows(base: duckdb.DuckDBPyConnection, log: Log) -> list[dict[str, o
     """The bad rows, as {"reason", "row"}: unreadable CSV lines first, then impossible numbers."""
     found: list[dict[str, object]] = []
     if log.source.startswith("read_csv"):
-        lines = base.execute("SELECT line, error_message FROM reject_errors LIMIT ?",
+        lines = base.execute("SELECT line, min(error_message) FROM reject_errors "
+                             "GROUP BY file_id, line ORDER BY file_id, line LIMIT ?",
                              [MAX_REJECTS]).fetchall()
         found += [{"reason": "unreadable line", "row": {"line": line, "error": error}}
                   for line, error in lines]

@@ -146,7 +146,8 @@ def _answers(pairs: Sequence[CreativePair]) -> str:
     rows = []
     for key in KEYS:
         count = Counter(getattr(answers, key) for answers in told)
-        rows.append([key, ", ".join(f"{value} {number}" for value, number in sorted(count.items()))])
+        said = ", ".join(f"{value} {number}" for value, number in sorted(count.items()))
+        rows.append([key, said])
     return table(["question", "answers"], rows)
 
 

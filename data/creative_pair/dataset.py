@@ -99,7 +99,7 @@ def features() -> dict[str, Any]:
     def value(kind: str) -> dict[str, str]:
         return {"dtype": kind, "_type": "Value"}
 
-    def told(kind: pa.DataType) -> Any:  # noqa: ANN401 - nested JSON
+    def told(kind: pa.DataType) -> object:
         if kind == IMAGE:
             return {"_type": "Image"}
         if pa.types.is_list(kind):
@@ -120,6 +120,6 @@ def read_packed(folder: Path) -> Iterator[tuple[CreativePair, bytes, bytes]]:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=64):
             for row in batch.to_pylist():
                 image_a, image_b = row.pop("image_a"), row.pop("image_b")
-                pair = CreativePair(image_a=image_a["path"], image_b=image_b["path"],
-                                    **{key: value for key, value in row.items()})
+                pair = CreativePair.model_validate(
+                    {**row, "image_a": image_a["path"], "image_b": image_b["path"]})
                 yield pair, image_a["bytes"], image_b["bytes"]

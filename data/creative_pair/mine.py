@@ -43,7 +43,8 @@ QUERIES_DECIDE = "queries decide"  # the tag of pairs whose label turns with the
 
 @dataclass(frozen=True)
 class MineConfig:
-    """How pairs are mined; `queries` names query ids, `memory` is DuckDB's limit."""
+    """How pairs are mined; `queries` spells out query ids (by default the queries.parquet next to
+    the image folder), `memory` is DuckDB's limit."""
 
     rule: Filter = field(default_factory=Filter)
     queries_per_pair: int = 5
@@ -107,8 +108,9 @@ def mine(log: str | Sequence[str], images: Path, out: Path, min_impressions: int
                  "FROM cells SEMI JOIN usable USING (product_id, creative_id)")
     candidates = [*main_pairs(base, rule, config.seed), *query_pairs(base, rule, config.seed)]
     split = _split(candidates, usable, shop, marks, config.seed)
+    spelt = read_queries(config.queries or _beside(images))
     pairs = list(_pairs(candidates, shop, split, frequent_queries(base, config.queries_per_pair),
-                        read_queries(config.queries), os.path.relpath(images, out), config.seed))
+                        spelt, os.path.relpath(images, out), config.seed))
     write_pairs(pairs, out)
     _write(out / "rejects.jsonl", "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n"
                                           for row in rejects))
@@ -122,6 +124,12 @@ def mine(log: str | Sequence[str], images: Path, out: Path, min_impressions: int
          "queries_decide": report.queries_decide, "rejects": report.rejects,
          "unknown_columns": report.unknown_columns}, indent=1) + "\n")
     return report
+
+
+def _beside(images: Path) -> Path | None:
+    """The queries.parquet that a world keeps next to its image folder, if it is there."""
+    path = images.resolve().parent / "queries.parquet"
+    return path if path.is_file() else None
 
 
 def _usable(wanted: list[tuple[str, str]], shop: Shop, marks: dict[str, Fingerprint],

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from typing import Protocol
 
 from creative4u.schema import CreativePair, ProtocolAnswers, Side
 from creative4u.selector.parser import swap_sides
-from creative4u.selector.protocol import COMPARED, KEYS, MIRROR, summary
+from creative4u.selector.protocol import COMPARED, mirror
 from data.creative_pair.check_reasons import check_reasoning
 from data.creative_pair.facts import Facts, read_facts, write_facts
 from data.creative_pair.grounded import reason
@@ -120,35 +121,15 @@ def add_reasoning(pairs: list[CreativePair], source: Source, out: Path) -> Reaso
     return report
 
 
-def swap(reasoning: str) -> str:
-    """The same reasoning with A and B exchanged, A told first again; `swap(swap(x)) == x`.
-
-    Raises ValueError for text that is not the ten lines of a reasoning.
-    """
-    lines = []
-    answers: dict[str, str] = {}
-    for key, line in zip(KEYS, reasoning.split("\n"), strict=True):
-        said = line.partition(": ")[2]
-        if key == "click":
-            lines.append(f"click: {summary(answers)}")
-            continue
-        stated, _, judgement = said.rpartition(". ")
-        answers[key] = MIRROR[judgement]
-        clauses = sorted(swap_sides(stated).split("; "), key=lambda clause: clause[:2] == "B ")
-        lines.append(f"{key}: {'; '.join(clauses)}. {answers[key]}")
-    return "\n".join(lines)
-
-
 def swapped(pair: CreativePair) -> CreativePair:
     """The same pair presented the other way round: everything that names a side is turned."""
-    answers = pair.answers and ProtocolAnswers(
-        **{key: MIRROR[value] for key, value in pair.answers.model_dump().items()})
+    answers = pair.answers and mirror(pair.answers)
     label: Side | None = None if pair.label is None else ("B" if pair.label == "A" else "A")
     return pair.model_copy(update={
         "pair_id": f"{pair.pair_id}-swapped", "image_a": pair.image_b, "image_b": pair.image_a,
         "label": label, "ctr_a": pair.ctr_b, "ctr_b": pair.ctr_a,
         "impressions_a": pair.impressions_b, "impressions_b": pair.impressions_a,
-        "answers": answers, "reasoning": pair.reasoning and swap(pair.reasoning)})
+        "answers": answers, "reasoning": pair.reasoning and swap_sides(pair.reasoning)})
 
 
 def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7) -> ReasonReport:
@@ -164,6 +145,9 @@ def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7) -> Reas
     used = sorted({str(image) for row in rows for image in (row.image_a, row.image_b)} & set(named))
     out.mkdir(parents=True, exist_ok=True)
     write_facts([named[name] for name in used], out)
+    mining = (pairs if pairs.is_dir() else pairs.parent) / "mining.json"
+    if mining.exists() and mining.parent.resolve() != out.resolve():
+        shutil.copyfile(mining, out / mining.name)  # the card of the reasoned pairs tells it
     return add_reasoning(rows, Grounded(named, seed), out)
 
 
