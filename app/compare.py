@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Literal, Protocol
 
 from PIL import Image
@@ -26,11 +27,12 @@ log = logging.getLogger(__name__)
 KEPT_SIDE = 1600  # pixels: the longer side of the images that the history keeps
 POLL = 0.5  # seconds between two looks at the queue
 
-Phase = Literal["refused", "waiting", "looking", "reasoning", "done", "failed"]
+Phase = Literal["refused", "waiting", "looking", "reasoning", "done", "failed", "stopped"]
+OVER = frozenset({"refused", "done", "failed", "stopped"})  # phases after which nothing comes
 Field = Literal["A", "B", "words"]
 
 
-class Streams(Protocol):
+class Judges(Protocol):
     """The part of `creative4u.selector.judge.Judge` that the page uses."""
 
     model: str
@@ -39,12 +41,17 @@ class Streams(Protocol):
         """Observations and growing reasoning, then the verdict."""
         ...
 
+    def select_many(
+            self, requests: Sequence[PairRequest]) -> Sequence[Verdict | Creative4UError]:
+        """Judge several pairs; one that fails is its own error."""
+        ...
+
 
 @dataclass(frozen=True)
 class Desk:
     """What one running page works with: a judge, the history, and the line of visitors."""
 
-    judge: Streams
+    judge: Judges
     store: Store
     turns: Turns = field(default_factory=Turns)
     pace: float = 0.1  # seconds: reasoning that grows faster than this is drawn in larger steps
@@ -66,8 +73,11 @@ class View:
 
 
 def compare(desk: Desk, upload_a: str | None, upload_b: str | None, title: str,
-            queries: str) -> Iterator[View]:
-    """Run one comparison; `queries` holds one query a line. Never raises: a failure is a view."""
+            queries: str, stop: Event | None = None) -> Iterator[View]:
+    """Run one comparison; `queries` holds one query a line. Never raises: a failure is a view.
+
+    Once `stop` is set the next view is the last one, and says so.
+    """
     request, problems = check(upload_a, upload_b, title, queries)
     if request is None:
         yield View("refused", problems)
@@ -76,28 +86,40 @@ def compare(desk: Desk, upload_a: str | None, upload_b: str | None, title: str,
                                    "B": encode(request.image_b, KEPT_SIDE)}
     view = View("looking", pictures=pictures)
     try:
-        with desk.turns.take() as turn:
-            while not turn.wait(POLL):
-                yield replace(view, phase="waiting", ahead=turn.ahead)
-            yield view
-            drawn = 0.0
-            for said in desk.judge.stream(request):
-                if isinstance(said, Verdict):
-                    key = desk.store.save(request.title, request.queries, pictures, said)
-                    view = replace(view, phase="done", verdict=said, comparison_id=key)
-                else:
-                    began = view.phase == "reasoning"
-                    view = _with(view, said)
-                    if began and time.monotonic() - drawn < desk.pace:
-                        continue
-                drawn = time.monotonic()
-                yield view
+        for now in _judged(desk, request, view, stop or Event()):
+            view = now
+            yield now
     except Creative4UError as error:
         yield replace(view, phase="failed", message=str(error))
     except Exception:  # the page's outermost edge: the visitor gets a line, the log the rest
         log.exception("a comparison failed")
         yield replace(view, phase="failed",
                       message="Something went wrong inside. It is in the server's log.")
+
+
+def _judged(desk: Desk, request: PairRequest, view: View, stop: Event) -> Iterator[View]:
+    with desk.turns.take() as turn:
+        while not turn.wait(POLL):
+            if stop.is_set():
+                yield View("stopped")
+                return
+            yield replace(view, phase="waiting", ahead=turn.ahead)
+        yield view
+        drawn = 0.0
+        for said in desk.judge.stream(request):
+            if stop.is_set():
+                yield View("stopped")
+                return
+            if isinstance(said, Verdict):
+                key = desk.store.save(request.title, request.queries, view.pictures, said)
+                yield replace(view, phase="done", verdict=said, comparison_id=key)
+                return
+            growing = view.phase == "reasoning"
+            view = _with(view, said)
+            if growing and time.monotonic() - drawn < desk.pace:
+                continue
+            drawn = time.monotonic()
+            yield view
 
 
 def check(upload_a: str | None, upload_b: str | None, title: str,
@@ -111,7 +133,7 @@ def check(upload_a: str | None, upload_b: str | None, title: str,
             images.append(read(upload))
         except ImageError as error:
             problems[side] = str(error)
-    asked = tuple(line.strip() for line in queries.splitlines() if line.strip())
+    asked = words(queries)
     try:
         clean_request(title, asked)
     except InputError as error:
@@ -130,6 +152,11 @@ def read(upload: str | None) -> Image.Image:
         return load_image(path, name=path.name)
     except ImageError as error:
         raise ImageError(f"{error}.") from error
+
+
+def words(queries: str) -> tuple[str, ...]:
+    """The queries, one from each line that holds one."""
+    return tuple(line.strip() for line in queries.splitlines() if line.strip())
 
 
 def sentence(line: str) -> str:

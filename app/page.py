@@ -12,10 +12,11 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from app import render, tab_compare, tab_history
-from app.compare import Desk, Streams
+from app import render, tab_best_of, tab_compare, tab_history
+from app.compare import Desk, Judges
 from app.guard import Guard
 from app.store import Store
+from creative4u.errors import InputError
 
 MAX_UPLOAD = "20mb"
 KEEP = 6 * 3600  # seconds that uploads and downloads stay on disk; all go when the server stops
@@ -23,7 +24,7 @@ BRAND = """<header class="c4-brand"><h1>Creative4U</h1>
 <p>Two images for one product: see which is more likely to be clicked, and why.</p></header>"""
 
 
-def build(judge: Streams, store: Store) -> gr.Blocks:
+def build(judge: Judges, store: Store) -> gr.Blocks:
     """The page as Blocks, a file a tab. Needs `look()` when it is launched or mounted."""
     desk = Desk(judge, store)
     downloads = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / "downloads"
@@ -34,6 +35,8 @@ def build(judge: Streams, store: Store) -> gr.Blocks:
         with gr.Tabs(elem_classes="c4-tabs"):
             with gr.Tab("Compare", id="compare"):
                 tab_compare.build(desk, downloads)
+            with gr.Tab("Best of many", id="best"):
+                tab_best_of.build(desk)
             with gr.Tab("History", id="history") as tab:
                 tab_history.build(desk, downloads, tab)
     page.queue(max_size=64, default_concurrency_limit=8)
@@ -52,9 +55,11 @@ def look() -> dict[str, Any]:
     return {"theme": theme, "css": render.style(), "footer_links": []}
 
 
-def start(judge: Streams, store: Store, host: str = "127.0.0.1",
+def start(judge: Judges, store: Store, host: str = "127.0.0.1",
           port: int | None = None) -> gr.Blocks:
     """Serve the page from threads of this process; `local_url` is where, `close()` ends it.
+
+    Raises InputError where the address or the port is not free.
 
     Uploads lie in a folder of this process that nobody else may read, and are gone with it.
     """
@@ -62,19 +67,22 @@ def start(judge: Streams, store: Store, host: str = "127.0.0.1",
     atexit.register(shutil.rmtree, uploads, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = uploads
     page = build(judge, store)
-    page.launch(
-        server_name=host, server_port=port, max_file_size=MAX_UPLOAD, share=False, quiet=True,
-        ssr_mode=False, run_history=False, enable_monitoring=False, mcp_server=False,
-        inbrowser=False, prevent_thread_lock=True,
-        app_kwargs={"middleware": [Middleware(Guard)], "docs_url": None, "redoc_url": None},
-        **look())
+    try:
+        page.launch(
+            server_name=host, server_port=port, max_file_size=MAX_UPLOAD, share=False, quiet=True,
+            ssr_mode=False, run_history=False, enable_monitoring=False, mcp_server=False,
+            inbrowser=False, prevent_thread_lock=True,
+            app_kwargs={"middleware": [Middleware(Guard)], "docs_url": None, "redoc_url": None},
+            **look())
+    except OSError as error:
+        raise InputError(f"cannot listen on {host}, port {port or 'any'}: {error}") from error
     return page
 
 
 def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = None,
          store: str | None = None) -> None:
     """Load the judge, then serve the page until Ctrl+C. `store` is an SQLAlchemy URL."""
-    from creative4u.selector import load_judge  # loads torch: only when a page is really served
+    from creative4u.selector.load import load_judge  # torch: only when a page is really served
 
     page = start(load_judge(model), Store(store), host, port)
     print(f"Creative4U is ready: open {page.local_url} (Ctrl+C stops it)", flush=True)

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from PIL.Image import Image
 
 from app import sentences
+from app.best_of import RankView
 from app.compare import View
 from app.store import Saved
 from creative4u.images import encode, load_image
 from creative4u.schema import Order, Side, Verdict
 
-SHOWN_SIDE, THUMB_SIDE = 900, 160  # pixels: the longer side on the page and in the history's list
+SHOWN_SIDE, LISTED_SIDE, THUMB_SIDE = 900, 480, 160  # pixels: the longer side
 
 
 def style() -> str:
@@ -34,9 +36,25 @@ def cards(pictures: dict[Side, bytes], observed: dict[Side, str],
     return _fill("cards.html", sides=sides, decided=verdict is not None)
 
 
-def status(view: View) -> str:
-    """One line about where a running comparison stands."""
+def status(view: View | RankView) -> str:
+    """One line about where a running comparison or tournament stands."""
     return _fill("status.html", view=view)
+
+
+def strip(images: dict[str, Image]) -> str:
+    """Uploads as a strip of thumbnails, named."""
+    return _fill("strip.html", images=[{"name": name, "uri": _uri(image, THUMB_SIDE)}
+                                       for name, image in images.items()]) if images else ""
+
+
+def ranking(view: RankView) -> str:
+    """A finished tournament: the images in order, and every comparison folded away."""
+    told = view.ranking
+    rows = [{**row, "uri": data_uri(view.pictures[row["image"]], LISTED_SIDE)}
+            for row in told["ranking"]]
+    return _fill("ranking.html", rows=rows, comparisons=told["comparisons"],
+                 errors=told["errors"], headline=f"{told['choice']} is most likely to be clicked",
+                 sureness=f"{told['probability']:.0%} against the second, {rows[1]['image']}.")
 
 
 def outcome(verdict: Verdict) -> str:
@@ -96,8 +114,11 @@ def report(saved: Saved) -> str:
 
 def data_uri(jpeg: bytes, side: int = SHOWN_SIDE) -> str:
     """JPEG bytes of ours as a data: address, shrunk to `side` pixels."""
-    small = encode(load_image(jpeg), side, 85)
-    return f"data:image/jpeg;base64,{base64.b64encode(small).decode()}"
+    return _uri(load_image(jpeg), side)
+
+
+def _uri(image: Image, side: int) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(encode(image, side, 85)).decode()}"
 
 
 @cache

@@ -35,6 +35,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from creative4u.errors import InputError
 from creative4u.schema import Side, Verdict
@@ -84,13 +85,17 @@ def default_url() -> str:
 
 
 class Store:
-    """The history; safe to share between threads."""
+    """The history; safe to share between threads. Raises InputError for a URL of no use."""
 
     def __init__(self, url: str | None = None) -> None:
-        self._engine: Engine = create_engine(url or default_url())
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _set_up_sqlite)
-        _meta.create_all(self._engine)
+        try:
+            self._engine: Engine = create_engine(url or default_url())
+            if self._engine.dialect.name == "sqlite":
+                event.listen(self._engine, "connect", _set_up_sqlite)
+            _meta.create_all(self._engine)
+        except (SQLAlchemyError, ImportError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"the history cannot be kept there: {reason}") from error
 
     def save(self, title: str, queries: tuple[str, ...], pictures: dict[Side, bytes],
              verdict: Verdict) -> str:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
-from gradio.data_classes import ImageData
 
 from app import render
-from app.compare import Desk, View, compare, read
+from app.compare import OVER, Desk, View, compare, read
 from app.panel import Panel, Updates
-from creative4u.errors import ImageError, InputError
+from app.stops import Stops
+from app.uploads import as_sent
+from creative4u.errors import ImageError
 
 IDLE = """<div class="c4-idle"><h2>Which one will be clicked?</h2>
 <ol><li>Add two images for the same product.</li>
 <li>Say what it is, as shoppers would read it, and what they search for.</li>
 <li>Press Compare and read along: you see the reasons before the choice.</li></ol>
-<p class="c4-faint">Your images stay on the machine that runs this page.</p></div>"""
+<p class="c4-faint">What you compare is kept in History; you can delete it there.</p></div>"""
 
 
 def build(desk: Desk, downloads: Path) -> None:
     """Lay out the tab inside the current Blocks and wire it to `compare`."""
+    stops = Stops()
     with gr.Row(elem_classes="c4-sheet"):
         with gr.Column(scale=4, min_width=320, elem_classes="c4-form"):
             with gr.Row(elem_classes="c4-uploads"):
@@ -42,33 +43,34 @@ def build(desk: Desk, downloads: Path) -> None:
             panel = Panel(desk.store, downloads, "compare")
 
     def run(upload_a: str | None, upload_b: str | None, words: str,
-            searches: str) -> Iterator[Updates]:
+            searches: str, visitor: gr.Request) -> Iterator[Updates]:
         before: View | None = None
-        for view in compare(desk, upload_a, upload_b, words, searches):
-            over = view.phase in ("refused", "failed", "done")
-            updates: Updates = {
-                note_a: render.problem(view.problems.get("A")),
-                note_b: render.problem(view.problems.get("B")),
-                note_words: render.problem(view.problems.get("words")),
-                go: gr.update(interactive=over), stop: gr.update(visible=not over),
-            }
-            if view.phase != "refused":
-                updates[status] = render.status(view)
-                updates |= panel.running(view, before)
-            if view.phase == "done" and view.comparison_id:
-                updates |= panel.show(desk.store.get(view.comparison_id))
-            before = view
-            yield updates
+        with stops.running(visitor) as flag:
+            for view in compare(desk, upload_a, upload_b, words, searches, flag):
+                yield draw(view, before)
+                before = view
 
-    def stopped() -> Updates:
-        return {status: '<p class="c4-status">Stopped. Press Compare to start again.</p>',
-                go: gr.update(interactive=True), stop: gr.update(visible=False), **panel.clear()}
+    def draw(view: View, before: View | None) -> Updates:
+        over = view.phase in OVER
+        updates: Updates = {
+            note_a: render.problem(view.problems.get("A")),
+            note_b: render.problem(view.problems.get("B")),
+            note_words: render.problem(view.problems.get("words")),
+            go: gr.update(interactive=over), stop: gr.update(visible=not over),
+        }
+        if view.phase == "refused":
+            return updates
+        updates[status] = render.status(view)
+        if view.phase == "stopped":
+            return updates | panel.clear()
+        if view.phase == "done" and view.comparison_id:
+            return updates | panel.show(desk.store.get(view.comparison_id))
+        return updates | panel.running(view, before)
 
-    running = go.click(run, [image_a, image_b, title, queries],
-                       [note_a, note_b, note_words, status, go, stop, *panel.parts],
-                       show_progress="hidden", concurrency_limit=None, api_visibility="private")
-    stop.click(stopped, None, [status, go, stop, *panel.parts], cancels=[running],
-               show_progress="hidden", api_visibility="private")
+    go.click(run, [image_a, image_b, title, queries],
+             [note_a, note_b, note_words, status, go, stop, *panel.parts],
+             show_progress="hidden", concurrency_limit=None, api_visibility="private")
+    stop.click(stops.stop, queue=False, api_visibility="private")
     for image, note in ((image_a, note_a), (image_b, note_b)):
         image.upload(_look, image, [image, note], show_progress="hidden", api_visibility="private")
         image.clear(lambda: "", None, note, show_progress="hidden", api_visibility="private")
@@ -81,27 +83,8 @@ def _upload(side: str) -> tuple[gr.Image, gr.HTML]:
             sources=["upload", "clipboard"], buttons=[], elem_id=f"image-{side.lower()}",
             placeholder="Drop an image here, or press to choose. JPEG, PNG or WEBP, up to 20 MB",
             alt_text=f"Creative {side} as uploaded")
-        _as_sent(image)
+        as_sent(image)
         return image, gr.HTML(elem_id=f"note-{side.lower()}")
-
-
-def _as_sent(image: gr.Image) -> None:
-    """Let the file through as it was sent, so that our own reader judges it, not Gradio's.
-
-    Set on the instance: Gradio writes a stub file beside the source of every subclass.
-    """
-    move = image.async_move_resource_to_block_cache
-
-    async def keep(path: object) -> Any:
-        if "://" in str(path):
-            raise InputError("an image is uploaded; no address that a visitor typed is fetched")
-        return await move(str(path))
-
-    def path_of(payload: ImageData | None) -> str | None:
-        return payload.path if payload else None
-
-    image.async_move_resource_to_block_cache = keep
-    image.preprocess = path_of
 
 
 def _look(upload: str | None) -> tuple[object, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 
 from PIL import Image, ImageStat
 
-from creative4u.errors import TruncatedError
+from creative4u.errors import Creative4UError, TruncatedError
 from creative4u.schema import OrderVerdict, ProtocolAnswers, Side, Verdict
 from creative4u.selector.judge import Observed, PairRequest, Reasoning
 from creative4u.selector.protocol import KEYS
@@ -19,12 +19,24 @@ FACTS = {"title_hit": "{0} shows the whole product; {1} hides it",
 
 
 class FakeJudge:
-    """Deterministic; `word_seconds` is the pause between two reasoning events."""
+    """Deterministic; a title with "held" stops half-way in its reasoning until `gate` is set."""
 
     model = "fake"
 
-    def __init__(self, word_seconds: float = 0.0) -> None:
-        self.word_seconds = word_seconds
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+
+    def select_many(
+            self, requests: Sequence[PairRequest]) -> list[Verdict | Creative4UError]:
+        outcomes: list[Verdict | Creative4UError] = []
+        for request in requests:
+            try:
+                *_, last = self.stream(request)
+                assert isinstance(last, Verdict)
+                outcomes.append(last)
+            except Creative4UError as error:
+                outcomes.append(error)
+        return outcomes
 
     def stream(self, request: PairRequest) -> Iterator[Observed | Reasoning | Verdict]:
         if "runs out of tokens" in request.title:
@@ -37,14 +49,14 @@ class FakeJudge:
             for side, value in contrast.items()}
         for side, text in seen.items():
             yield Observed(side, text)
-            time.sleep(self.word_seconds)
         better: Side = "A" if contrast["A"] >= contrast["B"] else "B"
         said = reasoning(better)
         words = said.split(" ")
         for count in range(1, len(words) + 1):
             for order in ("AB", "BA"):
                 yield Reasoning(order, " ".join(words[:count]))
-            time.sleep(self.word_seconds)
+            while "held" in request.title and count == len(words) // 2 and not self.gate.wait(0.1):
+                yield Reasoning("AB", " ".join(words[:count]))
         yield verdict(better, observations=seen)
 
 

@@ -122,6 +122,17 @@ def test_whoever_waits_is_told_how_many_are_ahead(
     assert [view.phase for view in second][-1] == "done"
 
 
+def test_a_stopped_comparison_says_so_and_keeps_nothing(
+        desk: Desk, bold: str, pale: str) -> None:
+    stop = threading.Event()
+    views = compare(desk, bold, pale, "Bag", "", stop)
+    assert [next(views).phase for _ in range(4)][-1] == "reasoning"
+    stop.set()
+    assert [view.phase for view in views] == ["stopped"]
+    assert desk.store.latest(1) == []
+    assert last(desk, bold, pale).phase == "done"
+
+
 def test_one_at_a_time_and_in_the_order_of_arrival(desk: Desk) -> None:
     served: list[int] = []
     places = [desk.turns.take().__enter__() for _ in range(5)]
