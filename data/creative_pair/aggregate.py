@@ -40,6 +40,7 @@ class Log:
     unknown: tuple[str, ...]
     summed: bool
     signature: str  # changes with the files
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def find_log(patterns: Iterable[str]) -> Log:
     stats = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in files]
     signature = hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:16]
     return Log(source, columns, tuple(name for name in names if name not in KNOWN), summed,
-               signature)
+               signature, tuple(files))
 
 
 def _files(pattern: str) -> list[str]:

@@ -9,14 +9,17 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from creative4u.schema import CreativePair
 from data.creative_pair.aggregate import (
     Limits,
+    Log,
     connect,
     count_log,
     count_sql,
@@ -38,6 +41,7 @@ from data.creative_pair.shop import Shop, read_queries, read_shop
 from data.creative_pair.significance import smoothed_ctr
 from data.creative_pair.splits import product_groups, split_products
 
+Counting = Callable[[duckdb.DuckDBPyConnection, Log], None]
 QUERIES_DECIDE = "queries decide"  # the tag of pairs whose label turns with the queries
 
 
@@ -66,7 +70,8 @@ class MineReport:
 
 
 def mine(log: str | Sequence[str], images: Path, out: Path, min_impressions: int = 1000,
-         min_gap: float = 0.6, config: MineConfig | None = None) -> MineReport:
+         min_gap: float = 0.6, config: MineConfig | None = None,
+         count: Counting = count_log) -> MineReport:
     """Mine creative pairs from a log of any size.
 
     Args:
@@ -74,6 +79,7 @@ def mine(log: str | Sequence[str], images: Path, out: Path, min_impressions: int
         images: a folder with images and metadata.jsonl (see `shop`).
         out: where the files go; what a killed run left there is used again.
         min_impressions, min_gap: the paper's filter.
+        count: who makes the table of counts; `ray_count.count_on_ray` does it on a cluster.
 
     Raises InputError where log or images cannot be read at all; bad rows go to rejects.jsonl.
     """
@@ -87,7 +93,7 @@ def mine(log: str | Sequence[str], images: Path, out: Path, min_impressions: int
     key = hashlib.sha256((found.signature + count_sql(found)).encode()).hexdigest()[:16]
     counted, refused = work / f"counts-{key}.parquet", work / f"refused-{key}.json"
     if not refused.exists():
-        count_log(base, found)
+        count(base, found)
         part = counted.with_suffix(".part")
         base.execute(f"COPY counts TO {quote(str(part))} (FORMAT parquet)")
         os.replace(part, counted)

@@ -1,0 +1,100 @@
+"""A made-up log of any size in rows, rows per second and peak memory of counting it out.
+
+Run: python -m data.creative_pair.benchmark FOLDER --rows 100000000
+
+The same aggregation is timed bare and with our checks, in turn, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from creative4u.errors import Creative4UError
+from data.creative_pair.aggregate import Limits, connect, count_sql, find_log, quote
+
+PRODUCTS, CREATIVES, QUERIES = 20_000, 13, 40_000
+
+
+def write_rows(folder: Path, rows: int, files: int = 20) -> Path:
+    """A log with skewed products and about 4 % clicks; files that are there are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    base = connect(Limits("2GB", 2, folder / "spill"))
+    for number in range(files):
+        path = folder / f"part-{number:02d}.parquet"
+        if path.exists():
+            continue
+        low, high = rows * number // files, rows * (number + 1) // files
+        part = path.with_suffix(".part")
+        base.execute(f"""
+            COPY (SELECT (i % 30)::SMALLINT AS day, (hash(i) % 5000000)::INT AS user_id,
+                         (product * 2 + (hash(i * 7) % 16) * (hash(i * 11) % 2) // 8)::INT
+                         % {QUERIES} AS query_id, product::INT AS product_id,
+                         (product * {CREATIVES} + hash(i * 3) % {CREATIVES})::INT AS creative_id,
+                         (1 + hash(i * 5) % 10)::TINYINT AS position,
+                         (hash(i * 13) % 25 = 0)::TINYINT AS click, 0::TINYINT AS purchase,
+                         9.9::FLOAT AS price
+                  FROM (SELECT i, (pow((hash(i * 17) % 1000000) / 1e6, 1.5)
+                                   * {PRODUCTS})::INT % {PRODUCTS} AS product
+                        FROM range({low}, {high}) t(i)))
+            TO {quote(str(part))} (FORMAT parquet, COMPRESSION zstd)""")
+        part.replace(path)
+    return folder
+
+
+def time_count(folder: Path, checked: bool, memory: str, threads: int) -> dict[str, float]:
+    """Count the log once in this process: seconds, groups and peak memory in MB."""
+    base = connect(Limits(memory, threads, folder / "spill"))
+    log = find_log([str(folder)])
+    start = time.perf_counter()
+    base.execute(f"CREATE TABLE counts AS {count_sql(log, checked)}")
+    seconds = time.perf_counter() - start
+    found = base.execute("SELECT count(*), sum(impressions) FROM counts").fetchone()
+    assert found is not None
+    return {"seconds": seconds, "groups": found[0], "rows": int(found[1]),
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def compare(folder: Path, rounds: int, memory: str, threads: int) -> dict[str, float]:
+    """The fastest of `rounds` of each kind, taken in turn so that both see the same machine."""
+    runs: dict[str, list[dict[str, float]]] = {"bare": [], "checked": []}
+    for _ in range(rounds):
+        for kind, found in runs.items():
+            command = [sys.executable, "-m", "data.creative_pair.benchmark", str(folder),
+                       "--once", kind, "--memory", memory, "--threads", str(threads)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise Creative4UError(done.stderr[-500:])
+            found.append(json.loads(done.stdout))
+    bare, checked = (min(found, key=lambda run: run["seconds"]) for found in runs.values())
+    return {"rows": checked["rows"], "groups": checked["groups"],
+            "bare_rows_per_second": bare["rows"] / bare["seconds"],
+            "checked_rows_per_second": checked["rows"] / checked["seconds"],
+            "ratio": bare["seconds"] / checked["seconds"], "peak_mb": checked["peak_mb"]}
+
+
+def main() -> None:
+    """Write the log where it is missing, then compare; or count once (`--once`)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rows", type=int, default=100_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", default="2GB")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--once", choices=("bare", "checked"))
+    given = parser.parse_args()
+    if given.once:
+        found = time_count(given.folder, given.once == "checked", given.memory, given.threads)
+    else:
+        write_rows(given.folder, given.rows)
+        found = compare(given.folder, given.rounds, given.memory, given.threads)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
