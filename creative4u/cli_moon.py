@@ -1,0 +1,207 @@
+"""The verbs of MOON: three training stages, the benchmark, the index and single embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from creative4u.cli_door import answer, print_json, say, verbs, working
+from creative4u.errors import InputError
+
+Settings = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, dots descend.")
+]
+EncoderFile = Annotated[
+    Path | None, typer.Option("--encoder", help="An encoder's file; the shipped one by default.")
+]
+Features = Annotated[
+    Path | None, typer.Option("--features", help="A folder that keeps what was once looked at.")
+]
+Text = Annotated[str | None, typer.Option("--text", help="A title or a query.")]
+Picture = Annotated[Path | None, typer.Option("--image", help="An image file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+app = verbs("Embed products: train in three stages, measure, index, search.")
+
+
+@app.command()
+def pretrain(settings: Settings = None, json: Json = False) -> None:
+    """Learn the names of things from pictures and the ConSE bridge.
+
+    Example: `creative4u moon pretrain pictures=pictures worlds=world out=runs/moon/pretrain`
+    """
+    with working():
+        from creative4u.moon.pretrain import PretrainConfig, main
+        from creative4u.moon.settings import with_overrides
+
+        file = main(with_overrides(PretrainConfig(), settings or ()))
+    answer({"encoder": file}, json)
+
+
+@app.command()
+def posttrain(settings: Settings = None, json: Json = False) -> None:
+    """Learn from a shop's purchases: nine pairs first, then hard negatives and the queue.
+
+    Example: `creative4u moon posttrain world=world start=runs/moon/pretrain/encoder.safetensors`
+    """
+    with working():
+        from creative4u.moon.posttrain import PosttrainConfig, main
+        from creative4u.moon.settings import with_overrides
+
+        file = main(with_overrides(PosttrainConfig(), settings or ()))
+    answer({"encoder": file}, json)
+
+
+@app.command("apply")
+def apply_(settings: Settings = None, json: Json = False) -> None:
+    """Write embeddings of a shop's items and queries as Parquet, for the CTR model.
+
+    Example: `creative4u moon apply world=world out=embeddings`
+    """
+    with working():
+        from creative4u.moon.application import ApplicationConfig, main
+        from creative4u.moon.settings import with_overrides
+
+        counts = main(with_overrides(ApplicationConfig(), settings or ()))
+    answer(dict(counts), json)
+
+
+@app.command()
+def evaluate(
+    items: Annotated[
+        Path | None, typer.Option("--items", help="A metadata.jsonl: file_name, title, category.")
+    ] = None,
+    world: Annotated[Path | None, typer.Option("--world", help="A shop; its test items.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Only rows whose `kind` says this.")
+    ] = None,
+    encoder: EncoderFile = None,
+    features: Features = None,
+    baselines: Annotated[bool, typer.Option(help="Measure the baselines beside it.")] = True,
+    json: Json = False,
+) -> None:
+    """Retrieval between modalities, categories and attributes, with the baselines beside it.
+
+    Example: `creative4u moon evaluate --items metadata.jsonl --json`
+    """
+    with working():
+        from creative4u.moon.encoder import load_encoder
+        from creative4u.moon.evaluate import evaluate as measure
+        from creative4u.moon.features import FeatureStore
+        from creative4u.moon.items import read_items, read_world
+
+        if (items is None) == (world is None):
+            raise InputError("give --items METADATA.jsonl or --world DIR")
+        store = FeatureStore(features)
+        model = load_encoder(encoder, store)
+        if items is not None:
+            rows = read_items(items, kind)
+        else:
+            assert world is not None
+            rows = [item for item in read_world(world) if item.split == "test" and item.images]
+        found = measure(model, rows, store, baselines)
+    if json:
+        print_json(found)
+    else:
+        _table(found)
+
+
+@app.command()
+def index(
+    items: Annotated[Path, typer.Argument(help="A metadata.jsonl, or a shop's folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The index; grown if it is there.")],
+    kind: Annotated[str, typer.Option("--kind", help="exact or hnsw.")] = "exact",
+    encoder: EncoderFile = None,
+    features: Features = None,
+    json: Json = False,
+) -> None:
+    """Embed items and put them into an index; items that are there already are left alone.
+
+    Example: `creative4u moon index metadata.jsonl --out shelf`
+    """
+    with working():
+        from creative4u.moon.encoder import load_encoder
+        from creative4u.moon.features import FeatureStore
+        from creative4u.moon.index import Index, IndexConfig, load_index
+        from creative4u.moon.items import read_items, read_world
+
+        if kind not in ("exact", "hnsw"):
+            raise InputError(f"--kind is exact or hnsw, not {kind!r}")
+        model = load_encoder(encoder, FeatureStore(features))
+        settings = IndexConfig("hnsw" if kind == "hnsw" else "exact", model.config.dim)
+        shelf = load_index(out) if out.exists() else Index(settings)
+        rows = read_world(items) if items.is_dir() else read_items(items)
+        fresh = [item for item in rows if item.item_id not in shelf]
+        shelf.add([item.item_id for item in fresh], model.encode([item.content for item in fresh]))
+        shelf.save(out)
+    answer({"added": len(fresh), "items": len(shelf), "index": out}, json)
+
+
+@app.command()
+def search(
+    shelf: Annotated[Path, typer.Argument(metavar="INDEX", help="What `moon index` wrote.")],
+    text: Text = None,
+    image: Picture = None,
+    top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many.")] = 10,
+    encoder: EncoderFile = None,
+    json: Json = False,
+) -> None:
+    """The nearest items to a text, an image, or both.
+
+    Example: `creative4u moon search shelf --text "trail running shoes"`
+    """
+    with working():
+        from creative4u.moon.contents import Content
+        from creative4u.moon.encoder import load_encoder
+        from creative4u.moon.index import load_index
+
+        asked, opened = Content(text, image), load_index(shelf)
+        hits = opened.search(load_encoder(encoder).encode([asked]), top)[0]
+    if json:
+        print_json({"hits": [{"item_id": hit.item_id, "score": hit.score} for hit in hits]})
+    else:
+        for hit in hits:
+            print(f"{hit.score:.3f}  {hit.item_id}", flush=True)
+
+
+@app.command()
+def embed(
+    text: Text = None,
+    image: Picture = None,
+    dim: Annotated[int | None, typer.Option(min=1, help="The first so many numbers.")] = None,
+    encoder: EncoderFile = None,
+    json: Json = False,
+) -> None:
+    """The vector of a text, an image, or both.
+
+    Example: `creative4u moon embed --text "trail running shoes" --image shoe.jpg --json`
+    """
+    with working():
+        from creative4u.moon.contents import Content
+        from creative4u.moon.encoder import load_encoder
+
+        asked = Content(text, image)
+        vector = load_encoder(encoder).encode([asked], dim)[0]
+    numbers = [round(float(number), 6) for number in vector]
+    if json:
+        print_json({"vector": numbers})
+    else:
+        print(" ".join(map(str, numbers)), flush=True)
+
+
+def _table(found: dict[str, Any]) -> None:
+    """A line for each direction: the encoder's figures, then each baseline's."""
+    beside = found.get("baselines", {})
+    for direction, figures in found.items():
+        if not isinstance(figures, dict) or direction == "baselines":
+            continue
+        say(f"{direction}  (gallery {figures['gallery']}, queries {figures['queries']})")
+        rows = {"moon": figures} | {n: d[direction] for n, d in beside.items() if direction in d}
+        for name, row in rows.items():
+            values = "  ".join(f"{key} {row[key]:.3f}" for key in ("R@1", "R@5", "R@10"))
+            print(f"{direction:>7}  {name:<7} {values}", flush=True)
+    for name in ("category", "attribute"):
+        if found.get(name) is not None:
+            print(f"{name:>9}  {found[name]:.3f}", flush=True)

@@ -1,0 +1,155 @@
+"""Texts, images or both in, one normalised vector each out.
+
+One interface over two backbones: `features` (a small transformer over frozen features, what ships)
+and `vlm` (a vision-language model made bidirectional, the papers'). Vectors are Matryoshka: the
+first 32, 64, ... dimensions, normalised anew, are vectors of their own (MOON, PAPERS section 2).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from creative4u.errors import InputError
+from creative4u.moon.contents import Content
+from creative4u.moon.experts import ModalityAlignment
+from creative4u.moon.features import FeatureStore
+from creative4u.moon.features_backbone import FeaturesBackbone
+from creative4u.moon.vlm_backbone import VLMBackbone
+
+Array = npt.NDArray[np.float32]
+SHIPPED = "weights/encoder.safetensors"
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Which encoder; `experts` 0 leaves the dense FFN (the ablation "without MoE")."""
+
+    backbone: Literal["features", "vlm"] = "features"
+    layers: int = 2
+    base: str = "creative4u-160m-x4"  # vlm only
+    dim: int = 384
+    dims: tuple[int, ...] = (32, 64, 128, 256, 384)
+    expert_layers: int = 1
+    experts: int = 4
+    rank: int = 8
+    guided: int = 0
+
+    def __post_init__(self) -> None:
+        if self.backbone not in ("features", "vlm"):
+            raise InputError(f"backbone is features or vlm, not {self.backbone!r}")
+        if not self.dims or list(self.dims) != sorted(set(self.dims)) or self.dims[-1] != self.dim:
+            raise InputError(f"dims must rise and end with {self.dim}, not {self.dims}")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Unit vectors (B, D), the experts' mean gates (B, Z) and the guided experts' words."""
+
+    vectors: Tensor
+    gates: Tensor
+    guides: Tensor  # (B, guided, W)
+
+
+class Encoder(nn.Module):
+    """Backbone, mean pooling, projection, normalisation."""
+
+    def __init__(self, config: EncoderConfig, store: FeatureStore | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone: FeaturesBackbone | VLMBackbone = (
+            FeaturesBackbone(config.layers, store=store)
+            if config.backbone == "features"
+            else VLMBackbone(config.base, config.layers)
+        )
+        self.head = nn.Linear(self.backbone.width, config.dim, bias=False)
+        self.alignment = ModalityAlignment(max(config.experts, 1))
+        if config.experts:
+            self.backbone.upcycle(config.expert_layers, config.experts, config.rank, config.guided)
+
+    def start(self) -> Encoder:
+        """Give the features backbone its start, where it equals ConSE; a VLM is left as it is."""
+        if isinstance(self.backbone, FeaturesBackbone):
+            rotation = self.backbone.start_from_conse()
+            with torch.no_grad():
+                self.head.weight.copy_(rotation[: self.config.dim])
+        return self
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Encoded:
+        """What `backbone.collate` gave, to vectors and gates."""
+        hidden, mask = self.backbone(**batch)
+        weight = mask[..., None].to(hidden)
+        pooled = (hidden * weight).sum(1) / weight.sum(1)  # (B, W)
+        vectors = nn.functional.normalize(self.head(pooled), dim=-1)
+        layers = self.backbone.experts()
+        if not layers:
+            return Encoded(vectors, vectors.new_ones(len(vectors), 1), vectors.new_empty(0))
+        gates = torch.stack([layer.gates for layer in layers]).mean(0)
+        return Encoded(vectors, gates, layers[-1].guides)
+
+    def encode(self, contents: Sequence[Content], dim: int | None = None) -> Array:
+        """N contents to unit vectors (N, dim); independent of what else is in the batch."""
+        self.eval()
+        device = self.head.weight.device
+        rows = []
+        with torch.inference_mode():
+            for start in range(0, len(contents), BATCH):
+                batch = self.backbone.collate(contents[start : start + BATCH])
+                rows.append(self({k: v.to(device) for k, v in batch.items()}).vectors.cpu())
+        if not rows:
+            return np.empty((0, dim or self.config.dim), np.float32)
+        return truncate(torch.cat(rows), dim or self.config.dim).numpy()
+
+    def own_state(self) -> dict[str, Tensor]:
+        """What is worth saving: all but a frozen vision tower, which has its own file."""
+        return {
+            name: tensor.detach().cpu().contiguous()
+            for name, tensor in self.state_dict().items()
+            if ".vision_model." not in name
+        }
+
+    def save(self, file: Path, half: bool = False) -> Path:
+        """Weights and config as one safetensors file; `half` stores float16."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        state = {k: v.half() if half else v for k, v in self.own_state().items()}
+        part = file.with_suffix(".part")
+        save_file(state, part, metadata={"config": json.dumps(asdict(self.config))})
+        part.replace(file)
+        return file
+
+
+def truncate(vectors: Tensor, dim: int) -> Tensor:
+    """The first `dim` dimensions of (B, D), normalised anew: the Matryoshka vector."""
+    if not 0 < dim <= vectors.shape[-1]:
+        raise InputError(f"dim is 1 to {vectors.shape[-1]}, not {dim}")
+    return nn.functional.normalize(vectors[..., :dim], dim=-1)
+
+
+def load_encoder(file: Path | None = None, store: FeatureStore | None = None) -> Encoder:
+    """The encoder in `file`; the one that ships by default. Raises InputError."""
+    source = file or Path(str(resources.files("creative4u.moon").joinpath(SHIPPED)))
+    if not source.is_file():
+        raise InputError(f"no encoder at {source}; train one or give --encoder FILE")
+    with safe_open(str(source), "pt") as opened:
+        stored = (opened.metadata() or {}).get("config")
+    if stored is None:
+        raise InputError(f"{source} holds no encoder: its metadata lack the config")
+    settings: dict[str, Any] = json.loads(stored)
+    encoder = Encoder(EncoderConfig(**settings | {"dims": tuple(settings["dims"])}), store)
+    state = {name: tensor.float() for name, tensor in load_file(source).items()}
+    missing, unknown = encoder.load_state_dict(state, strict=False)
+    if unknown or any(".vision_model." not in name for name in missing):
+        raise InputError(f"{source} does not fit its own config")
+    return encoder.eval()

@@ -1,0 +1,92 @@
+"""Hidden states in, hidden states and gates out: modality-driven experts upcycled from one FFN.
+
+MOON2.0 (PAPERS section 3): gates G = softmax(W_g h); p_(z,m) = softmax_m(W*_(z,m));
+omega_m = mean over the batch's samples of modality m of sum_z p_(z,m) G_(z,b);
+L_sparsity = mean_z( - sum_m p_(z,m) log p_(z,m) ). An expert is the dense FFN plus a low-rank part
+whose second matrix starts at zero, so that upcycling changes nothing (our choice, to stay small).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+MODALITIES = ("t", "i", "mm")  # text, image, both: the M objectives
+
+
+class ModalityExperts(nn.Module):
+    """A dense FFN in; the same FFN with `experts` low-rank experts and one gate a sample.
+
+    The first `guided` experts are always on (the category and the attribute expert of the first
+    MOON, 2508.11999); the gate routes over the rest. `forward` leaves the gates of the last call
+    in `gates` (B, Z) and reads the token mask from `mask` (B, T), which the backbone sets: the FFN
+    of a language model is called with hidden states alone.
+    """
+
+    def __init__(
+        self, dense: nn.Module, width: int, experts: int = 4, rank: int = 8, guided: int = 0
+    ) -> None:
+        super().__init__()
+        if not 0 <= guided < experts:
+            raise ValueError(f"guided experts are 0 to {experts - 1}, not {guided}")
+        self.dense = dense
+        self.guided = guided
+        self.down = nn.Parameter(torch.randn(experts, width, rank) * width**-0.5)
+        self.up = nn.Parameter(torch.zeros(experts, rank, width))
+        self.gate = nn.Linear(width, experts - guided, bias=False)
+        self.mask: Tensor | None = None
+        self.gates: Tensor = torch.empty(0, experts)
+        self.guides: Tensor = torch.empty(0, guided, width)  # what the guided experts said
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(B, T, W) to (B, T, W)."""
+        mask = hidden.new_ones(hidden.shape[:2]) if self.mask is None else self.mask.to(hidden)
+        pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)  # (B, W)
+        routed = self.gate(pooled).softmax(dim=-1)  # (B, Z - guided)
+        always = routed.new_ones(len(routed), self.guided)
+        self.gates = torch.cat([always, routed], dim=1)  # (B, Z)
+        low = torch.einsum("btw,zwr->btzr", hidden, self.down)
+        said = torch.einsum("btzr,zrw->btzw", nn.functional.gelu(low), self.up)
+        if self.guided:
+            weight = mask[..., None, None] / mask.sum(1)[:, None, None, None]
+            self.guides = (said[:, :, : self.guided] * weight).sum(1)  # (B, guided, W)
+        dense: Tensor = self.dense(hidden)
+        return dense + torch.einsum("btzw,bz->btw", said, self.gates)
+
+
+class ModalityAlignment(nn.Module):
+    """W* in R^(Z x M): which expert serves which objective, and from it the objectives' weights."""
+
+    def __init__(self, experts: int, modalities: int = len(MODALITIES)) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.randn(experts, modalities) * 0.02)
+
+    def probabilities(self) -> Tensor:
+        """p (Z, M): every expert's row sums to 1."""
+        return self.logits.softmax(dim=1)
+
+    def omega(self, gates: Tensor, modality: Tensor) -> Tensor:
+        """Gates (B, Z) and each sample's modality (B,) to the weights omega (M,).
+
+        A modality without a sample in the batch weighs 0.
+        """
+        said = gates @ self.probabilities()  # (B, M): sum_z p_(z,m) G_(z,b)
+        count = self.logits.shape[1]
+        own = nn.functional.one_hot(modality, count).to(said)  # (B, M)
+        return (said * own).sum(0) / own.sum(0).clamp_min(1)
+
+    def sparsity(self) -> Tensor:
+        """L_sparsity: the mean over experts of the entropy of p_z, in nats."""
+        p = self.probabilities()
+        return -(p * p.clamp_min(1e-12).log()).sum(1).mean()
+
+
+def load_balance(gates: Tensor) -> Tensor:
+    """L_aux of gates (B, Z): Z sum_z f_z P_z, 1 where all experts are used alike.
+
+    f_z is the share of samples whose largest gate is z, P_z the mean gate (Switch Transformer,
+    arXiv 2101.03961, equation 4; the papers name a load-balance loss without its form).
+    """
+    experts = gates.shape[1]
+    first = nn.functional.one_hot(gates.argmax(dim=1), experts).to(gates)
+    return experts * (first.mean(0) * gates.mean(0)).sum()

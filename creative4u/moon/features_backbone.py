@@ -1,0 +1,145 @@
+"""Contents in, hidden states out: a small transformer over frozen features.
+
+Six tokens at most: DINOv2's CLS and product patches, the class names of the image and of its
+product crop (ConSE), and MiniLM's sentence. At its start the class and sentence tokens are ConSE's
+vectors and everything else is zero, so that an untrained encoder is ConSE and training only adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from creative4u.backbone.classifier import class_names
+from creative4u.backbone.conse import ConSE
+from creative4u.backbone.sentences import sentence_vectors
+from creative4u.images import load_image
+from creative4u.moon.contents import Content
+from creative4u.moon.experts import ModalityExperts
+from creative4u.moon.features import CLASSES, IMAGE_WIDTH, TEXT_WIDTH, FeatureStore
+
+TOKENS = 5  # CLS, product, classes, classes of the crop, sentence
+DINO_WIDTH = (IMAGE_WIDTH - 2 * CLASSES) // 2
+TOP = 50  # class names that describe an image; STACK found 50 better than 10
+
+
+class Block(nn.Module):
+    """Bidirectional self-attention and an FFN, both added to what comes in, both zero at first."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.mlp: nn.Module = nn.Sequential(
+            nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
+        )
+        for last in (self.out, self.mlp.get_submodule("2")):
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, W) and (B, T) to (B, T, W)."""
+        rows, tokens, width = hidden.shape
+        qkv = self.qkv(self.norm1(hidden)).reshape(rows, tokens, 3, self.heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, T, W / H) each
+        seen = nn.functional.scaled_dot_product_attention(q, k, v, mask[:, None, None])
+        hidden = hidden + self.out(seen.transpose(1, 2).reshape(rows, tokens, width))
+        result: Tensor = hidden + self.mlp(self.norm2(hidden))
+        return result
+
+
+class FeaturesBackbone(nn.Module):
+    """The practical backbone; `width` is that of the sentence vectors."""
+
+    def __init__(
+        self, layers: int = 2, heads: int = 6, hidden: int = 384, store: FeatureStore | None = None
+    ) -> None:
+        super().__init__()
+        self.width = TEXT_WIDTH
+        self.store = store or FeatureStore()
+        self.classes = nn.Linear(CLASSES, self.width, bias=False)
+        self.dino = nn.Linear(DINO_WIDTH, self.width)
+        self.text = nn.Linear(TEXT_WIDTH, self.width)
+        self.place = nn.Parameter(torch.zeros(TOKENS, self.width))
+        self.blocks = nn.ModuleList(Block(self.width, heads, hidden) for _ in range(layers))
+        for parameter in self.dino.parameters():
+            nn.init.zeros_(parameter)
+
+    def start_from_conse(self) -> Tensor:
+        """Set the class and sentence tokens to ConSE's own maps (fetches the wheels).
+
+        Returns the rotation (384, 384) to the principal axes of the class names, strongest first:
+        the first dimensions of a vector then carry most (Matryoshka).
+        """
+        vectors = ConSE(top_k=1).from_probabilities(np.eye(CLASSES, dtype=np.float32))
+        mean = sentence_vectors(class_names()).mean(axis=0)
+        with torch.no_grad():
+            self.classes.weight.copy_(torch.from_numpy(np.ascontiguousarray(vectors.T)))
+            self.text.weight.copy_(torch.eye(self.width))
+            self.text.bias.copy_(torch.from_numpy(-mean))
+        _, axes = np.linalg.eigh(vectors.T @ vectors)
+        return torch.from_numpy(np.ascontiguousarray(axes[:, ::-1].T))
+
+    def experts(self) -> list[ModalityExperts]:
+        """The FFN layers that were upcycled, from below."""
+        return [part for part in self.modules() if isinstance(part, ModalityExperts)]
+
+    def upcycle(self, top: int, experts: int, rank: int, guided: int) -> None:
+        """Replace the dense FFN of the `top` last blocks by experts."""
+        for block in list(self.blocks)[-top:] if top else []:
+            assert isinstance(block, Block)
+            block.mlp = ModalityExperts(block.mlp, self.width, experts, rank, guided)
+
+    def collate(self, contents: Sequence[Content]) -> dict[str, Tensor]:
+        """Frozen features of N contents, see `collate`."""
+        return collate(self.store, contents)
+
+    def forward(self, image: Tensor, text: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states (N, 5, W) and the mask (N, 5) of the tokens that count."""
+        dino = image[:, : 2 * DINO_WIDTH].reshape(-1, 2, DINO_WIDTH)
+        shares = image[:, 2 * DINO_WIDTH :].reshape(-1, 2, CLASSES)
+        names = nn.functional.normalize(self.classes(_strongest(shares)), dim=-1)  # (N, 2, W)
+        seen = self.dino(nn.functional.layer_norm(dino, (DINO_WIDTH,)))  # (N, 2, W)
+        said = nn.functional.normalize(self.text(text), dim=-1)[:, None]  # (N, 1, W)
+        hidden = torch.cat([seen, names, said], dim=1) + self.place
+        mask = torch.cat([there[:, :1].expand(-1, TOKENS - 1), there[:, 1:]], dim=1)
+        hidden = hidden * mask[..., None]
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            if isinstance(block.mlp, ModalityExperts):
+                block.mlp.mask = mask
+            hidden = block(hidden, mask)
+        return hidden, mask
+
+
+def _strongest(probabilities: Tensor) -> Tensor:
+    """The square root of the TOP largest of (..., 1000) probabilities, the rest zero."""
+    best = probabilities.topk(TOP, dim=-1)
+    return torch.zeros_like(probabilities).scatter(-1, best.indices, best.values.sqrt())
+
+
+def collate(store: FeatureStore, contents: Sequence[Content]) -> dict[str, Tensor]:
+    """Frozen features: image (N, 2768), text (N, 384) and which of the two are there (N, 2)."""
+    image = np.zeros((len(contents), IMAGE_WIDTH), np.float32)
+    text = np.zeros((len(contents), TEXT_WIDTH), np.float32)
+    files = {row: one.image for row, one in enumerate(contents) if isinstance(one.image, Path)}
+    loose = [row for row, one in enumerate(contents) if one.image is not None and row not in files]
+    if files:
+        image[list(files)] = store.files(list(files.values()), load_image)
+    if loose:
+        image[loose] = store.images([contents[row].picture() for row in loose])
+    said = {row: one.text for row, one in enumerate(contents) if one.text}
+    if said:
+        text[list(said)] = store.texts(list(said.values()))
+    there = [[one.image is not None, bool(one.text)] for one in contents]
+    return {
+        "image": torch.from_numpy(image),
+        "text": torch.from_numpy(text),
+        "there": torch.tensor(there).reshape(-1, 2),
+    }

@@ -1,0 +1,143 @@
+"""Unit vectors with ids in, the nearest ids out: FAISS, exact or HNSW, saved and grown.
+
+An id is the caller's string and never changes; adding an id that is there replaces its vector
+(exact) or is refused (HNSW cannot forget).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from creative4u.errors import InputError
+
+Array = npt.NDArray[np.float32]
+VECTORS = "vectors.faiss"
+
+
+@dataclass(frozen=True)
+class IndexConfig:
+    """`exact` compares with every vector; `hnsw` walks a graph of `links` neighbours a node."""
+
+    kind: Literal["exact", "hnsw"] = "exact"
+    dim: int = 384
+    links: int = 32
+    search: int = 64  # nodes that a search looks at
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("exact", "hnsw"):
+            raise InputError(f"an index is exact or hnsw, not {self.kind!r}")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One neighbour; `score` is the cosine."""
+
+    item_id: str
+    score: float
+
+
+class Index:
+    """Vectors under stable ids."""
+
+    def __init__(self, config: IndexConfig) -> None:
+        import faiss
+
+        self.config = config
+        bare: Any
+        if config.kind == "exact":
+            bare = faiss.IndexFlatIP(config.dim)
+        else:
+            bare = faiss.IndexHNSWFlat(config.dim, config.links, faiss.METRIC_INNER_PRODUCT)
+            bare.hnsw.efSearch = config.search
+            bare.hnsw.efConstruction = max(40, config.search)
+        self._faiss: Any = faiss.IndexIDMap2(bare)
+        self._numbers: dict[str, int] = {}
+        self._ids: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._numbers
+
+    def add(self, ids: Sequence[str], vectors: Array) -> None:
+        """Add rows (N, dim) under `ids`; raises InputError for wrong shapes or doubled ids."""
+        if vectors.shape != (len(ids), self.config.dim):
+            raise InputError(f"got {vectors.shape} for {len(ids)} ids of {self.config.dim} numbers")
+        if len(set(ids)) != len(ids):
+            raise InputError("the same id stands twice in one call")
+        if not np.isfinite(vectors).all():
+            raise InputError("a vector holds a number that is not finite")
+        known = [self._numbers[one] for one in ids if one in self._numbers]
+        if known and self.config.kind == "hnsw":
+            raise InputError(f"{len(known)} ids are there already; HNSW cannot replace them")
+        if known:
+            self._faiss.remove_ids(np.array(known, np.int64))
+        for one in ids:
+            if one not in self._numbers:
+                self._numbers[one] = len(self._ids)
+                self._ids.append(one)
+        numbers = np.array([self._numbers[one] for one in ids], np.int64)
+        self._faiss.add_with_ids(np.ascontiguousarray(vectors, np.float32), numbers)
+
+    def search(self, vectors: Array, k: int = 10) -> list[list[Hit]]:
+        """The k nearest of each row (Q, dim), the nearest first; fewer where fewer are there."""
+        if vectors.ndim != 2 or vectors.shape[1] != self.config.dim:
+            raise InputError(f"got {vectors.shape}; (Q, {self.config.dim}) is needed")
+        if not len(self):
+            return [[] for _ in vectors]
+        found = self._faiss.search(np.ascontiguousarray(vectors, np.float32), min(k, len(self)))
+        scores, numbers = found
+        return [
+            [Hit(self._ids[int(n)], float(s)) for s, n in zip(*row, strict=True) if n >= 0]
+            for row in zip(scores, numbers, strict=True)
+        ]
+
+    def save(self, folder: Path) -> Path:
+        """Write vectors, ids and config as `folder`; an index that is there is replaced whole.
+
+        Raises InputError where something else stands there.
+        """
+        import faiss
+
+        if folder.exists() and not (folder / VECTORS).is_file():
+            raise InputError(f"{folder} is there already and holds no index")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        faiss.write_index(self._faiss, str(building / VECTORS))
+        (building / "ids.json").write_text(json.dumps(self._ids), "utf-8")
+        (building / "config.json").write_text(json.dumps(asdict(self.config)), "utf-8")
+        building.chmod(0o755)  # mkdtemp's own mode shuts other users out
+        if folder.exists():
+            old = folder.with_name(f".{folder.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+            building.rename(folder)
+            shutil.rmtree(old)
+        else:
+            building.rename(folder)
+        return folder
+
+
+def load_index(folder: Path) -> Index:
+    """What `save` wrote; raises InputError where there is none."""
+    import faiss
+
+    if not (folder / VECTORS).is_file():
+        raise InputError(f"no index at {folder}; make one with `creative4u moon index`")
+    index = Index(IndexConfig(**json.loads((folder / "config.json").read_text("utf-8"))))
+    index._faiss = faiss.read_index(str(folder / VECTORS))
+    index._ids = json.loads((folder / "ids.json").read_text("utf-8"))
+    index._numbers = {one: number for number, one in enumerate(index._ids)}
+    if index._faiss.ntotal != len(index._ids):
+        raise InputError(f"{folder}: {index._faiss.ntotal} vectors for {len(index._ids)} ids")
+    return index

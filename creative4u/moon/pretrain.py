@@ -1,0 +1,189 @@
+"""Pictures with names in, an encoder that knows things out: MOON's first stage.
+
+    creative4u moon pretrain pictures=DIR worlds=DIR out=runs/moon/pretrain
+
+Image + prompt -> title, attributes, main subject (PAPERS section 2), as a contrast: the vector of
+image and prompt must find the vector of its own answer among the batch's (our choice: the practical
+encoder has no decoder). Beside it the ConSE bridge teaches: over every image, named or not, the
+student's similarities to a set of words follow the teacher's (KL divergence).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from creative4u.errors import InputError
+from creative4u.moon.alignment import cross_modal
+from creative4u.moon.augment import rule_writer
+from creative4u.moon.baselines import Frozen
+from creative4u.moon.contents import Content
+from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
+from creative4u.moon.experts import load_balance
+from creative4u.moon.features import FeatureStore
+from creative4u.moon.infonce import matryoshka
+from creative4u.moon.items import Item, read_items, read_world
+from creative4u.moon.trainer import TrainConfig, train
+
+PROMPTS = {
+    "title": "the product's title",
+    "attributes": "the product's attributes",
+    "subject": "the main subject",
+}
+
+
+@dataclass(frozen=True)
+class PretrainConfig(TrainConfig):
+    """What is learnt from; `pictures` and `worlds` are folders, separated by commas."""
+
+    out: str = "runs/moon/pretrain"
+    pictures: str = ""
+    worlds: str = ""
+    start: str = ""  # an encoder's file; a fresh one by default
+    features: str = "runs/moon/features"
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    temperature: float = 0.05
+    distil: float = 1.0  # the teacher's weight
+    distil_temperature: float = 0.05
+    prompted: float = 0.5  # the prompts' weight
+    words: int = 256  # how many words teacher and student are compared on
+    rho: float = 0.01  # load balance
+    images: int = 4  # the first images of an item that are learnt from
+    noise: float = 0.1  # of the frozen features, relative; stands in for image augmentation
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image and what is known of it."""
+
+    content: Content
+    item: Item
+    key: int
+
+
+def pictures(config: PretrainConfig) -> list[Picture]:
+    """The training pictures of all folders; test things stay out. Raises InputError."""
+    items: list[Item] = []
+    for folder in filter(None, config.pictures.split(",")):
+        items += read_items(Path(folder) / "metadata.jsonl")
+    for folder in filter(None, config.worlds.split(",")):
+        items += read_world(Path(folder))
+    kept = [item for item in items if item.split != "test"]
+    if not kept:
+        raise InputError("nothing to learn from: give pictures=DIR or worlds=DIR")
+    keys = {name: number for number, name in enumerate(dict.fromkeys(i.name for i in kept))}
+    return [
+        Picture(Content(image=image), item, keys[item.name])
+        for item in kept
+        for image in item.images[: config.images]
+    ]
+
+
+def answer(item: Item, prompt: str, random: np.random.Generator) -> str:
+    """What the prompt asks of the item."""
+    if prompt == "attributes" and item.attributes:
+        return ", ".join(item.attributes)
+    if prompt == "subject" or not item.attributes:
+        return item.name or item.title
+    return rule_writer(item, random)
+
+
+def shaken(batch: Mapping[str, Tensor], noise: float) -> dict[str, Tensor]:
+    """A collated batch with its frozen features shaken, where it has any; no sign changes."""
+    if noise <= 0 or "image" not in batch:
+        return dict(batch)
+    factor = (1 + noise * torch.randn_like(batch["image"])).clamp_min(0)
+    return dict(batch) | {"image": batch["image"] * factor}
+
+
+class Pretraining:
+    """The step of this stage."""
+
+    def __init__(self, encoder: Encoder, config: PretrainConfig, store: FeatureStore) -> None:
+        self.encoder, self.config = encoder, config
+        self.all = pictures(config)
+        self.named = [row for row, one in enumerate(self.all) if one.item.name]
+        self.teacher = Frozen("conse", store)
+        self.words = list(dict.fromkeys(one.item.name for one in self.all if one.item.name))
+        self.taught = self.teacher.encode([one.content for one in self.all])  # (N, 384)
+        self.said = self.teacher.encode([Content(word) for word in self.words])  # (W, 384)
+
+    def __call__(
+        self, step: int, random: np.random.Generator
+    ) -> tuple[Tensor, Mapping[str, float]]:
+        """One batch: names, prompts, teacher, balance."""
+        config = self.config
+        chosen = random.choice(self.named, min(config.batch, len(self.named)), replace=False)
+        some = [self.all[int(row)] for row in chosen]
+        keys = torch.tensor([one.key for one in some])
+        prompt = str(random.choice(list(PROMPTS)))
+        told = [Content(answer(one.item, "title", random)) for one in some]
+        asked = [Content(PROMPTS[prompt], one.content.image) for one in some]
+        answers = [Content(answer(one.item, prompt, random)) for one in some]
+        images = [one.content for one in some]
+        image, text, ask, reply = self.vectors([images, told, asked, answers])
+        named = sum(
+            (
+                cross_modal(i, t, keys, config.temperature).mean()
+                for i, t in zip(self.sized(image), self.sized(text), strict=True)
+            ),
+            start=torch.zeros(()),
+        ) / len(self.encoder.config.dims)
+        prompted = cross_modal(ask, reply, keys, config.temperature).mean()
+        taught = self.distillation(random) if config.distil else torch.zeros(())
+        balance = load_balance(self.gates)
+        loss = named + config.prompted * prompted + config.distil * taught + config.rho * balance
+        return loss, {
+            "named": float(named.detach()),
+            "prompted": float(prompted.detach()),
+            "taught": float(taught.detach()),
+        }
+
+    def vectors(self, groups: Sequence[Sequence[Content]]) -> list[Tensor]:
+        """Each group's vectors, encoded in one pass."""
+        batch = self.encoder.backbone.collate([one for group in groups for one in group])
+        device = self.encoder.head.weight.device
+        moved = {name: tensor.to(device) for name, tensor in batch.items()}
+        encoded = self.encoder(shaken(moved, self.config.noise))
+        self.gates = encoded.gates
+        return list(encoded.vectors.split([len(group) for group in groups]))
+
+    def sized(self, vectors: Tensor) -> list[Tensor]:
+        return matryoshka(vectors, self.encoder.config.dims)
+
+    def distillation(self, random: np.random.Generator) -> Tensor:
+        """KL of the student's shares over words from the teacher's, for any images at hand."""
+        config = self.config
+        rows = random.choice(len(self.all), min(config.batch, len(self.all)), replace=False)
+        columns = random.choice(len(self.words), min(config.words, len(self.words)), replace=False)
+        images = [self.all[int(row)].content for row in rows]
+        words = [Content(self.words[int(column)]) for column in columns]
+        image, word = self.vectors([images, words])
+        teacher = torch.from_numpy(self.taught[rows] @ self.said[columns].T)  # (B, W)
+        student = image @ word.T
+        return nn.functional.kl_div(
+            (student / config.distil_temperature).log_softmax(dim=1),
+            (teacher.to(student) / config.distil_temperature).softmax(dim=1),
+            reduction="batchmean",
+        )
+
+
+def main(config: PretrainConfig, stop_after: int | None = None) -> Path:
+    """Load, train, save; returns the encoder's file."""
+    accelerator = Accelerator()
+    store = FeatureStore(Path(config.features)) if config.features else FeatureStore()
+    torch.manual_seed(config.seed)
+    encoder = (
+        load_encoder(Path(config.start), store)
+        if config.start
+        else Encoder(config.encoder, store).start()
+    )
+    encoder.to(accelerator.device)
+    stage = Pretraining(encoder, config, store)
+    return train(encoder, stage, config, accelerator, stop_after=stop_after)
