@@ -1,0 +1,156 @@
+"""Impressions in, click logits out: ids, behaviour, visual feature, CUBE and S3's network.
+
+logit = MLP([ids, crosses, numbers, ID interest, g(z), CUBE]) + bias[position]. The position stands
+outside of the MLP (our choice), so that scoring can put every creative at position 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from creative4u.ctr.cube import Cube, IdInterest
+from creative4u.ctr.dataset import Batch
+from creative4u.ctr.debias import DebiasNetwork
+from creative4u.ctr.features import ROLES, UNSEEN, Fields
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What the model is made of; `vocabulary` holds each id field's size, in the fields' order."""
+
+    names: tuple[str, ...]
+    vocabulary: tuple[int, ...]
+    widths: tuple[int, ...]
+    numbers: int
+    positions: int
+    behaviour: int
+    visual: int = 0  # width of the visual embedding; 0: none
+    multimodal: int = 0  # width of the multimodal embedding; 0: no CUBE
+    debias: bool = False
+    hidden: tuple[int, ...] = (128, 64)
+    id_dropout: float = 0.1  # share of rows whose item and creative ids are hidden in training
+
+    @classmethod
+    def of(
+        cls,
+        fields: Fields,
+        sizes: dict[str, int],
+        visual: int = 0,
+        multimodal: int = 0,
+        debias: bool = False,
+    ) -> ModelConfig:
+        """The model for a fields file and its vocabularies' sizes."""
+        return cls(
+            names=tuple(one.name for one in fields.ids),
+            vocabulary=tuple(sizes[one.name] for one in fields.ids),
+            widths=tuple(one.width for one in fields.ids),
+            numbers=len(fields.numbers),
+            positions=fields.positions,
+            behaviour=fields.behaviour,
+            visual=visual,
+            multimodal=multimodal,
+            debias=debias,
+        )
+
+
+class CTRModel(nn.Module):
+    """The online CTR model. Its embedding tables of images are buffers: they are not trained.
+
+    `visual` (V, Dv) and `multimodal` (V, Dr) are indexed by creative number, `query` (Q, Dr) by
+    query number; row 0 and rows of creatives without an image are zeros. `shown[name]` (V,) counts
+    training impressions; an id never shown in training falls into the unseen bucket.
+    """
+
+    visual: Tensor
+    multimodal: Tensor
+    query: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        tables = [
+            nn.Embedding(size, width)
+            for size, width in zip(config.vocabulary, config.widths, strict=True)
+        ]
+        for table in tables:
+            nn.init.normal_(table.weight, std=0.05)
+        self.embeddings = nn.ModuleList(tables)
+        self.place = {name: config.names.index(name) for name in ROLES}
+        width = {name: config.widths[place] for name, place in self.place.items()}
+        creatives, queries = (config.vocabulary[self.place[name]] for name in ("creative", "query"))
+        for name, size in zip(config.names, config.vocabulary, strict=True):
+            self.register_buffer(f"shown_{name}", torch.zeros(size, dtype=torch.long))
+        self.register_buffer("visual", torch.zeros(creatives, config.visual))
+        self.register_buffer("multimodal", torch.zeros(creatives, config.multimodal))
+        self.register_buffer("query", torch.zeros(queries, config.multimodal))
+        self.crosses = width["user"] == width["query"] == width["item"] == width["creative"]
+        total = sum(config.widths) + config.numbers + (3 * width["item"] if self.crosses else 0)
+        self.interest = IdInterest(width["item"]) if config.behaviour else None
+        total += width["item"] if config.behaviour else 0
+        self.debias = DebiasNetwork(config.visual) if config.debias and config.visual else None
+        total += config.visual + 1 if config.visual else 0
+        self.cube = Cube() if config.multimodal and config.behaviour else None
+        if self.cube is not None:
+            total += 3 * config.multimodal + width["item"] + config.behaviour + 1
+        layers: list[nn.Module] = []
+        for size in config.hidden:
+            layers += [nn.Linear(total, size), nn.ReLU()]
+            total = size
+        self.tower = nn.Sequential(*layers, nn.Linear(total, 1))
+        self.position = nn.Embedding(config.positions + 1, 1)
+        nn.init.zeros_(self.position.weight)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """(B,) logits. In training, `id_dropout` of the rows lose their item and creative ids."""
+        logits: Tensor = self.tower(self.describe(batch))[:, 0]
+        biased: Tensor = logits + self.position(batch.position)[:, 0]
+        return biased
+
+    def describe(self, batch: Batch) -> Tensor:
+        """(B, total): what the tower sees of each impression."""
+        ids = self._known(batch.ids)
+        if self.training and self.config.id_dropout:
+            gone = torch.rand(len(ids), 1) < self.config.id_dropout
+            which = torch.zeros(ids.shape[1], dtype=torch.bool)
+            which[[self.place["item"], self.place["creative"]]] = True
+            ids = ids.masked_fill(gone & which, UNSEEN)
+        each = [table(ids[:, column]) for column, table in enumerate(self.embeddings)]
+        parts = [*each, batch.numbers]
+        user, query, item, creative = (each[self.place[name]] for name in ROLES)
+        if self.crosses:
+            parts += [user * item, query * item, query * creative]
+        number = batch.ids[:, self.place["creative"]]
+        if self.interest is not None:
+            past = batch.behaviour  # (B, K, 2)
+            sequence = self.embeddings[self.place["item"]](past[:, :, 0])  # (B, K, E)
+            there = past[:, :, 0] != UNSEEN
+            parts.append(self.interest(item, sequence, there))
+            if self.cube is not None:
+                target, asked = self.multimodal[number], self.query[self._number(batch, "query")]
+                rows = self.multimodal[past[:, :, 1]]  # (B, K, Dr)
+                seen = there & (rows != 0).any(dim=-1)
+                parts += [*self.cube(target, rows, sequence, seen, asked), target, asked]
+        if self.config.visual:
+            z = self.visual[number]
+            has_image = (z != 0).any(dim=-1, keepdim=True)
+            parts += [self.adjusted(z) * has_image, has_image.float()]
+        return torch.cat(parts, dim=1)
+
+    def adjusted(self, z: Tensor) -> Tensor:
+        """(..., Dv) visual features, debiased where the model has S3's network."""
+        return z if self.debias is None else self.debias(z)
+
+    def _number(self, batch: Batch, name: str) -> Tensor:
+        return batch.ids[:, self.place[name]]
+
+    def _known(self, ids: Tensor) -> Tensor:
+        columns = [
+            torch.where(
+                self.get_buffer(f"shown_{name}")[ids[:, column]] > 0, ids[:, column], UNSEEN
+            )
+            for column, name in enumerate(self.config.names)
+        ]
+        return torch.stack(columns, dim=1)

@@ -1,0 +1,163 @@
+"""Frozen appearance in, a click-supervised visual embedding out: S1 and S2 of arXiv 2205.04168.
+
+The encoder is a small trainable head on frozen DINOv2-S poolings (`appearance`), so that a CPU
+trains it in a minute. PAPERS, section 4:
+
+S1: an image's augmentation is its positive, 1 - cosine. Alone that has a trivial solution (all
+images equal), so the target side is not differentiated and a predictor stands on the other
+(SimSiam, arXiv 2011.10566: our choice).
+S2: InfoNCE supervised by clicks: a creative clicked for a query against another one clicked for
+the same query, negatives from a class-aware pool (`click_pairs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from creative4u.backbone.vision import WIDTH
+from creative4u.ctr.appearance import POOLINGS, Appearance
+from creative4u.ctr.click_pool import ClickPool
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class VisualConfig:
+    """Our choice throughout; seconds on one CPU core."""
+
+    width: int = 64
+    temperature: float = 0.2
+    s1_steps: int = 300
+    s2_steps: int = 600
+    batch: int = 128
+    negatives: int = 256
+    learning_rate: float = 1e-3
+    dropout: float = 0.3
+    seed: int = 7
+
+
+class VisualEncoder(nn.Module):
+    """Pooled DINOv2 vectors (N, 5, 384) to embeddings (N, width), each of length 1."""
+
+    def __init__(self, width: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH, elementwise_affine=False)
+        self.drop = nn.Dropout(dropout)
+        self.project = nn.Linear(len(POOLINGS) * WIDTH, width)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """(N, 5, 384) to (N, width)."""
+        flat = self.drop(self.norm(pooled).flatten(1))  # (N, 1920)
+        return nn.functional.normalize(self.project(flat), dim=-1)
+
+    @torch.inference_mode()
+    def embed(self, seen: Appearance) -> Floats:
+        """(N, width) of N images, in evaluation mode."""
+        was = self.training
+        self.eval()
+        vectors: Floats = self(torch.from_numpy(np.asarray(seen.pooled, np.float32))).numpy()
+        self.train(was)
+        return vectors
+
+
+def agreement_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """S1: the mean of 1 - cos(predicted, target) over rows; no gradient flows into `target`."""
+    return (1 - nn.functional.cosine_similarity(predicted, target.detach(), dim=-1)).mean()
+
+
+def click_loss(anchor: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+    """S2: InfoNCE of each anchor with its positive against its own negatives.
+
+    Args:
+        anchor: (B, D) of length 1.
+        positive: (B, D).
+        negatives: (B, M, D).
+        temperature: above 0.
+
+    Returns:
+        mean of -log( e^(a.p/T) / (e^(a.p/T) + sum_m e^(a.n_m/T)) ).
+    """
+    near = (anchor * positive).sum(-1, keepdim=True)  # (B, 1)
+    far = (negatives @ anchor[:, :, None])[..., 0]  # (B, M)
+    scores = torch.cat([near, far], dim=1) / temperature
+    return nn.functional.cross_entropy(scores, torch.zeros(len(anchor), dtype=torch.long))
+
+
+def train_s1(
+    encoder: VisualEncoder, seen: Appearance, augmented: Appearance, config: VisualConfig
+) -> list[float]:
+    """Train on the two views of every image, in place; the losses by step."""
+    predictor = nn.Sequential(
+        nn.Linear(config.width, config.width // 2), nn.ReLU(),
+        nn.Linear(config.width // 2, config.width),
+    )  # fmt: skip
+    views = [torch.from_numpy(np.asarray(one.pooled, np.float32)) for one in (seen, augmented)]
+
+    def loss(rng: np.random.Generator) -> Tensor:
+        rows = torch.from_numpy(rng.integers(len(seen), size=config.batch))
+        one, other = encoder(views[0][rows]), encoder(views[1][rows])
+        return (agreement_loss(predictor(one), other) + agreement_loss(predictor(other), one)) / 2
+
+    parts = [*encoder.parameters(), *predictor.parameters()]
+    return _descend(encoder, parts, loss, config.s1_steps, config)
+
+
+def train_s2(
+    encoder: VisualEncoder, seen: Appearance, pool: ClickPool, config: VisualConfig
+) -> list[float]:
+    """Train on click pairs of `pool`, in place; the losses by step."""
+    pooled = torch.from_numpy(np.asarray(seen.pooled, np.float32))
+
+    def loss(rng: np.random.Generator) -> Tensor:
+        anchor, positive, negative = pool.draw(config.batch, config.negatives, rng)
+        rows, back = np.unique(
+            np.concatenate([anchor, positive, negative.ravel()]), return_inverse=True
+        )
+        z = encoder(pooled[torch.from_numpy(rows)])[torch.from_numpy(back)]
+        first, second = len(anchor), 2 * len(anchor)
+        far = z[second:].view(*negative.shape, -1)
+        return click_loss(z[:first], z[first:second], far, config.temperature)
+
+    return _descend(encoder, list(encoder.parameters()), loss, config.s2_steps, config)
+
+
+def off_the_shelf(seen: Appearance, width: int, rows: NDArray[np.int64]) -> Floats:
+    """The baseline: pooled DINOv2 vectors on their first `width` principal axes, whitened.
+
+    The axes come from `rows`, the creatives that training may see; (N, width).
+    """
+    flat = np.asarray(seen.pooled, np.float32).reshape(len(seen), -1)
+    mean = flat[rows].mean(axis=0)
+    _, scale, axes = np.linalg.svd(flat[rows] - mean, full_matrices=False)
+    deviation = scale[:width] / np.sqrt(len(rows))
+    found: Floats = ((flat - mean) @ axes[:width].T / np.maximum(deviation, 1e-6)).astype(
+        np.float32
+    )
+    return found / np.float32(np.sqrt(width))
+
+
+def _descend(
+    encoder: VisualEncoder,
+    parameters: list[nn.Parameter],
+    loss: Callable[[np.random.Generator], Tensor],
+    steps: int,
+    config: VisualConfig,
+) -> list[float]:
+    rng = np.random.default_rng([config.seed, steps])
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=1e-2)
+    encoder.train()
+    losses = []
+    for _ in range(steps):
+        value = loss(rng)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(float(value.detach()))
+    encoder.eval()
+    return losses
