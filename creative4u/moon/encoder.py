@@ -26,6 +26,7 @@ from creative4u.moon.contents import Content
 from creative4u.moon.experts import ModalityAlignment
 from creative4u.moon.features import FeatureStore
 from creative4u.moon.features_backbone import FeaturesBackbone
+from creative4u.moon.matryoshka import truncate
 from creative4u.moon.vlm_backbone import VLMBackbone
 
 Array = npt.NDArray[np.float32]
@@ -128,13 +129,6 @@ class Encoder(nn.Module):
         save_file(state, part, metadata={"config": json.dumps(asdict(self.config))})
         part.replace(file)
         return file
-
-
-def truncate(vectors: Tensor, dim: int) -> Tensor:
-    """The first `dim` dimensions of (B, D), normalised anew: the Matryoshka vector."""
-    if not 0 < dim <= vectors.shape[-1]:
-        raise InputError(f"dim is 1 to {vectors.shape[-1]}, not {dim}")
-    return nn.functional.normalize(vectors[..., :dim], dim=-1)
 
 
 def load_encoder(file: Path | None = None, store: FeatureStore | None = None) -> Encoder:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from creative4u.moon.encoder import truncate
-
 
 def info_nce(
     query: Tensor,
@@ -48,7 +46,3 @@ def info_nce(
         scores = torch.cat([scores, more], dim=1)
     return nn.functional.cross_entropy(scores, rows, reduction="none")
 
-
-def matryoshka(vectors: Tensor, dims: tuple[int, ...]) -> list[Tensor]:
-    """(..., D) unit vectors to one set of unit vectors for each of `dims` (arXiv 2205.13147)."""
-    return [truncate(vectors, dim) for dim in dims]

@@ -27,7 +27,7 @@ from creative4u.moon.contents import Content
 from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
 from creative4u.moon.experts import load_balance
 from creative4u.moon.features import FeatureStore
-from creative4u.moon.infonce import matryoshka
+from creative4u.moon.matryoshka import matryoshka
 from creative4u.moon.items import Item, read_items, read_world
 from creative4u.moon.trainer import TrainConfig, train
 
