@@ -40,7 +40,7 @@ def with_lora(model: Any, lora: Lora) -> PeftModel:
 
 
 def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
-    """Write the adapter in float16 under its base's name: half the size, and no path of a machine."""
+    """Write the adapter in float16 under its base's name: half the size, no machine's path."""
     model.save_pretrained(folder)
     weights = folder / "adapter_model.safetensors"
     save_file(

@@ -15,7 +15,7 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 class Lora(Record):
-    """A low-rank adapter on the language model; `connector` trains the whole connector beside it."""
+    """A low-rank adapter on the language model; `connector` trains all of the connector too."""
 
     rank: int = Field(32, ge=1)
     alpha: int = Field(64, ge=1)
@@ -26,7 +26,8 @@ class Stage(Record):
     """One run of the trainer: which rows, how many and how fast.
 
     `singles` and `pairs` are counts of rows drawn from the recipe's data, both orders of a pair
-    counting as two; learning_rate is AdamW's peak, warm-up and cosine decay around it.
+    counting as two and every file of pairs giving the same share; learning_rate is AdamW's
+    peak, warm-up and cosine decay around it.
     """
 
     name: str
@@ -46,9 +47,10 @@ class Recipe(Record):
     kind: Literal["sft"]
     base: str
     out: Path
+    features: Path = Path("runs/features")  # cached vision features, shared by runs
     singles: Path | None = None
-    pairs: Path | None = None
-    judge: dict[str, Any] = {}  # overrides of selector.config.JudgeConfig
+    pairs: tuple[Path, ...] = ()
+    judge: dict[str, Any] = Field(default_factory=dict)  # overrides of selector.config.JudgeConfig
     seed: int = 7
     lora: Lora = Lora()
     stages: tuple[Stage, ...] = Field(min_length=1)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from datasets import Dataset
 
@@ -20,9 +21,10 @@ from creative4u.selector.judge import Judge, PairRequest
 from creative4u.selector.observations import target
 from creative4u.selector.parser import complete, swap_sides
 from creative4u.selector.prompt import observation_messages
-from creative4u.selector.protocol import MIRROR, summary
+from creative4u.selector.protocol import MIRROR
 
 Row = dict[str, Any]
+T = TypeVar("T")
 ORDERS = ("AB", "BA")
 
 
@@ -47,7 +49,7 @@ def single_rows(path: Path, split: str = "train") -> list[Row]:
 
 
 def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iterator[Row]:
-    """Both orders of each reasoned pair, with what the judge's model itself observes of the images."""
+    """Both orders of each reasoned pair, with what the judge's own model observes of the images."""
     for pair in pairs:
         if pair.reasoning is None or pair.answers is None or pair.label is None:
             continue
@@ -71,17 +73,15 @@ def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iter
 
 
 def told_reasoning(pair: CreativePair) -> str:
-    """The pair's reasoning with the `click` line written from the answers (parser's contract)."""
+    """The pair's reasoning without quotations: a model that cannot read must not learn to quote."""
     assert pair.reasoning is not None
-    assert pair.answers is not None
-    lines = [line for line in pair.reasoning.split("\n") if not line.startswith("click:")]
-    return "\n".join([*lines, f"click: {summary(pair.answers.model_dump())}"])
+    return re.sub(r'"[^"]*"', "a query", pair.reasoning)
 
 
-def draw(rows: list[Row], count: int, seed: int) -> list[Row]:
+def draw(rows: list[T], count: int, seed: int) -> list[T]:
     """`count` rows in random order; all of them, over and over, where there are fewer."""
     rng = random.Random(seed)
-    drawn: list[Row] = []
+    drawn: list[T] = []
     while rows and len(drawn) < count:
         drawn += rng.sample(rows, min(len(rows), count - len(drawn)))
     return drawn

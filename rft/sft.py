@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 from transformers import get_cosine_schedule_with_warmup
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
 from creative4u.backbone.feature_cache import cache_vision
+from creative4u.errors import InputError
 from creative4u.schema import CreativePair
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.judge import Judge
-from creative4u.selector.local import LocalBackend, evidence
+from creative4u.selector.load import judge_of
 from rft.model import load_base, save_adapter, with_lora
 from rft.recipe import Recipe, Stage
 from rft.rows import Row, as_dataset, draw, pair_rows, read_jsonl, single_rows
@@ -34,7 +35,7 @@ def main(recipe: Recipe) -> Path:
     """Train every stage that is not done yet; the folder of the last stage's adapter."""
     torch.manual_seed(recipe.seed)
     model, processor = load_base(recipe.base)
-    vision = cache_vision(model, recipe.out / "features", capacity=4096)
+    vision = cache_vision(model, recipe.features, capacity=4096)
     model = with_lora(model, recipe.lora)
     config = JudgeConfig.model_validate(recipe.judge)
     folder = recipe.out
@@ -72,8 +73,8 @@ def stage_rows(
         rows: list[Row] = []
         if stage.singles and recipe.singles is not None:
             rows += draw(single_rows(recipe.singles), stage.singles, recipe.seed)
-        if stage.pairs and recipe.pairs is not None:
-            rows += made_pairs(recipe.pairs, stage.pairs, recipe.seed, model, processor, config)
+        if stage.pairs:
+            rows += made_pairs(recipe, stage.pairs, model, processor, config)
         part = path.with_suffix(".part")
         part.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(
@@ -84,21 +85,24 @@ def stage_rows(
 
 
 def made_pairs(
-    path: Path, count: int, seed: int, model: Any, processor: Any, config: JudgeConfig
+    recipe: Recipe, count: int, model: Any, processor: Any, config: JudgeConfig
 ) -> list[Row]:
-    """`count` rows (both orders of count/2 pairs) with the model's own observations in the prompt."""
-    known = CreativePair.model_fields
-    read = [
-        CreativePair.model_validate({k: v for k, v in row.items() if k in known})
-        for row in read_jsonl(path)
-        if row.get("split") == "train"
-    ]
-    pairs = draw(list(read), count // 2, seed)
-    model.eval()
-    judge = Judge(LocalBackend(model, processor, "training", config.image_side), config, evidence())
-    rows = list(pair_rows(pairs, path.parent, judge))
+    """`count` rows, both orders of count/2 pairs, the model's own observations in the prompt."""
+    judge = judge_of(model, processor, "training", config)
+    rows: list[Row] = []
+    for path in recipe.pairs:
+        known = [pair for pair in read_pairs(path) if pair.split == "train" and pair.reasoning]
+        drawn = draw(known, count // 2 // len(recipe.pairs), recipe.seed)
+        rows += pair_rows(tqdm(drawn, desc=f"observing {path.parent.name}"), path.parent, judge)
     model.train()
     return rows
+
+
+def read_pairs(path: Path) -> list[CreativePair]:
+    """The pairs of a JSONL file; raises InputError where it is not there."""
+    if not path.is_file():
+        raise InputError(f"no creative pairs at {path}; make them with `creative4u data`")
+    return [CreativePair.model_validate(row) for row in read_jsonl(path)]
 
 
 def train(

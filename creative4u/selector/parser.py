@@ -13,7 +13,8 @@ _COMPLETION = re.compile(
     r"\s*<think>\n?(?P<think>.*?)\n?</think>\s*<answer>(?P<side>[AB])</answer>\s*", re.DOTALL
 )
 _MARKUP = re.compile(r"</?(think|answer|image)>")
-_SIDE = re.compile(r"\b([AB])([<=>])([AB])\b|\b([AB])\b")
+_SIDE = re.compile(r"\b[AB][<=>][AB]\b|\b[AB]\b")
+_OF_B = re.compile(r"B\b")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ def parse(completion: str) -> Parsed:
     match = _COMPLETION.fullmatch(completion)
     if match is None:
         raise VerdictParseError(
-            f"got {completion[:60]!r}...; allowed is <think>ten lines</think><answer>A or B</answer>"
+            f"got {completion[:60]!r}...; "
+            "allowed is <think>ten lines</think><answer>A or B</answer>"
         )
     if markup := _MARKUP.search(match["think"]):
         raise VerdictParseError(
@@ -66,14 +68,19 @@ def complete(reasoning: str, choice: str) -> str:
 
 
 def swap_sides(reasoning: str) -> str:
-    """The same reasoning with A and B exchanged: `A>B` becomes `A<B`, and `A is` becomes `B is`."""
+    """The same reasoning with A and B exchanged: `A>B` becomes `A<B`, and `A is` becomes `B is`.
 
-    def turned(match: re.Match[str]) -> str:
-        if match[4]:
-            return MIRROR[match[4]]
-        return MIRROR[match[0]]
+    Where a line tells of A first and then of B, so does the swapped one.
+    """
+    return "\n".join(_swapped(line) for line in reasoning.split("\n"))
 
-    return _SIDE.sub(turned, reasoning)
+
+def _swapped(line: str) -> str:
+    turned = _SIDE.sub(lambda match: MIRROR[match[0]], line)
+    key, colon, said = turned.partition(": ")
+    facts, stop, judgement = said.rpartition(". ")
+    clauses = sorted((facts or judgement).split("; "), key=lambda clause: bool(_OF_B.match(clause)))
+    return key + colon + "; ".join(clauses) + (stop + judgement if facts else "")
 
 
 def mirrored(parsed: Parsed) -> Parsed:

@@ -45,7 +45,9 @@ COMPARED = tuple(question.key for question in QUESTIONS if question.allowed == C
 
 def mirror(answers: ProtocolAnswers) -> ProtocolAnswers:
     """The same answers told with A and B exchanged; `mirror(mirror(x)) == x`."""
-    return ProtocolAnswers(**{key: MIRROR[value] for key, value in answers.model_dump().items()})
+    return ProtocolAnswers.model_validate(
+        {key: MIRROR[value] for key, value in answers.model_dump().items()}
+    )
 
 
 def summary(answers: dict[str, str]) -> str:

@@ -3,24 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reasoning_lines import LINES
 
 from creative4u.errors import VerdictParseError
 from creative4u.schema import ProtocolAnswers
 from creative4u.selector.parser import complete, mirrored, parse, swap_sides
 from creative4u.selector.protocol import KEYS, QUESTIONS, mirror, summary
 
-LINES = """same_image: different pictures. no
-too_similar: plain differences. no
-query_hit: both show a boot. A=B
-title_hit: A shows the whole boot; B cuts its toe off. A>B
-text: B names the price. A<B
-props: none in either. A=B
-layout: no borders. A=B
-subject: A is larger. A>B
-background: A is calm; B is cluttered. A>B
-click: A leads on title_hit, subject, background; B leads on text"""
-
-facts = st.from_regex(r"[a-zA-Z0-9 ,;'-]{1,40}\.", fullmatch=True).filter(lambda s: s.strip(" ."))
+facts = st.from_regex(r"[a-zA-Z0-9 ,'-]{1,40}\.", fullmatch=True).filter(lambda s: s.strip(" ."))
 judged = st.fixed_dictionaries({q.key: st.sampled_from(q.allowed) for q in QUESTIONS})
 
 
@@ -43,7 +33,10 @@ def test_a_completion_is_read_whole() -> None:
 
 def test_the_swap_turns_sides_and_signs_and_nothing_else() -> None:
     assert swap_sides("title_hit: A shows All; B's toe is off. A>B") == (
-        "title_hit: B shows All; A's toe is off. A<B"
+        "title_hit: A's toe is off; B shows All. A<B"
+    )
+    assert swap_sides("click: A leads on text; B leads on props") == (
+        "click: A leads on props; B leads on text"
     )
     assert mirrored(parse(complete(LINES, "A"))) == parse(complete(swap_sides(LINES), "B"))
 
@@ -92,5 +85,5 @@ def test_an_answer_outside_a_and_b_or_after_the_end_is_refused() -> None:
 def test_the_summary_counts_who_leads_where() -> None:
     answers = parse(complete(LINES, "B")).answers.model_dump()
     assert summary(answers) == "A leads on title_hit, subject, background; B leads on text"
-    level = {key: "A=B" for key in answers}
+    level = dict.fromkeys(answers, "A=B")
     assert summary(level) == "nothing between them"

@@ -3,11 +3,11 @@
 import math
 
 import pytest
+from reasoning_lines import LINES
 
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.parser import Parsed, complete, parse
 from creative4u.selector.verdict import Judged, verdict
-from test_parser import LINES
 
 CONFIG = JudgeConfig(temperature=2.0, margin=0.1)
 

@@ -1,0 +1,104 @@
+"""RGB images in, measured and recognised facts out, in degrees from 0 to 9.
+
+What can be measured in pixels, what the saliency decoder says of the subject, and what a classifier
+of real photographs recognises (ConSE). None of it depends on the other image or on the order.
+The scales are our choice: they map what ordinary product pictures span onto 0..9.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL.Image import Image
+
+from creative4u.backbone.classifier import class_names, class_probabilities
+from creative4u.backbone.conse import ConSE
+from creative4u.backbone.saliency import saliency
+from creative4u.image_statistics import pixel_statistics
+from creative4u.images import image_hash
+from creative4u.selector.observations import TOP, Match
+
+SALIENT = 0.4  # the map's values span 0.05 to 0.82 on real posters (STACK)
+RIM = 7  # pixels of the 224-pixel map that count as the picture's border
+KEPT = 4096  # image vectors remembered
+Array = npt.NDArray[np.float32]
+
+
+def degree(value: float, low: float, high: float) -> float:
+    """`value` on the line from `low` (0) to `high` (9), clipped at both ends."""
+    return float(TOP * min(1.0, max(0.0, (value - low) / (high - low))))
+
+
+def subject_facts(saliency_map: Array) -> dict[str, float]:
+    """Area, centring and border contact of the subject in one (224, 224) map in 0..1."""
+    subject = saliency_map > SALIENT
+    if not subject.any():
+        return {"area": 0.0, "centre": 0.0, "edge": 0.0}
+    rows, columns = np.nonzero(subject)
+    side = len(saliency_map)
+    off = np.hypot(rows.mean() / side - 0.5, columns.mean() / side - 0.5)
+    rim = np.ones_like(subject)
+    rim[RIM:-RIM, RIM:-RIM] = False
+    return {
+        "area": degree(float(np.sqrt(subject.mean())), 0.0, 0.9),
+        "centre": degree(-float(off), -0.35, 0.0),
+        "edge": degree(float(subject[rim].mean()), 0.0, 0.5),
+    }
+
+
+class ImageEvidence:
+    """The judge's Evidence on the embedded helpers, loaded once per process."""
+
+    def __init__(self) -> None:
+        self.bridge = ConSE()
+        self._vectors: OrderedDict[str, Array] = OrderedDict()
+
+    def measured(self, images: Sequence[Image]) -> list[dict[str, float]]:
+        """Sharpness, light, contrast of the picture; area, centring and contact of its subject."""
+        rows = []
+        for image, subject in zip(images, saliency(images), strict=True):
+            pixels = pixel_statistics(image)
+            rows.append(
+                {
+                    "sharp": degree(float(np.log10(pixels["sharpness"] + 1e-9)), 0.5, 4.0),
+                    "light": degree(pixels["brightness"], 0.0, 255.0),
+                    "contrast": degree(pixels["contrast"], 0.0, 100.0),
+                    **subject_facts(subject),
+                }
+            )
+        return rows
+
+    def looks_like(self, images: Sequence[Image]) -> list[str]:
+        """The classifier's likeliest class name of each image; its vectors are kept for `match`."""
+        probabilities = class_probabilities(images)
+        for image, vector in zip(
+            images, self.bridge.from_probabilities(probabilities), strict=True
+        ):
+            self._vectors[image_hash(image)] = vector
+        while len(self._vectors) > max(KEPT, len(images)):
+            self._vectors.popitem(last=False)
+        return [class_names()[best] for best in probabilities.argmax(1)]
+
+    def match(self, image: Image, title: str, queries: tuple[str, ...]) -> Match:
+        """How near the image is to the title, and to the nearest of the queries (cosine, ConSE)."""
+        key = image_hash(image)
+        if key not in self._vectors:
+            self.looks_like([image])
+        vector = self._vectors[key]
+        near = [degree(float(vector @ self._words(text)), -0.1, 0.6) for text in (title, *queries)]
+        return Match(title=near[0], queries=max(near[1:], default=None))
+
+    @functools.lru_cache(maxsize=4096)  # noqa: B019 - one instance a process
+    def _words(self, text: str) -> Array:
+        vector: Array = self.bridge.text_vectors([text])[0]
+        return vector
+
+
+@functools.cache
+def evidence() -> ImageEvidence:
+    """The process's one ImageEvidence."""
+    return ImageEvidence()

@@ -1,0 +1,69 @@
+"""A model's name in, a Judge out; the weights are loaded once per process.
+
+Nothing: the embedded Creative4U-160M. A local folder or a hub id: loaded with transformers.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from creative4u.backbone.feature_cache import cache_vision
+from creative4u.backbone.names import base_folder
+from creative4u.selector.config import PAPER, JudgeConfig, read_config
+from creative4u.selector.evidence import evidence
+from creative4u.selector.judge import Judge
+from creative4u.selector.local import LocalBackend
+
+EMBEDDED = "Creative4U-160M"
+
+
+def embedded_adapter() -> Path:
+    """The folder of the shipped adapter, inside the package."""
+    with resources.as_file(resources.files("creative4u.selector") / "weights") as folder:
+        return folder
+
+
+@functools.cache
+def load_judge(model: str | None = None) -> Judge:
+    """The judge of a model's name; raises InputError, AssetError or what transformers says.
+
+    A folder with an adapter_config.json is an adapter on the base that it names.
+    """
+    folder = embedded_adapter() if model is None else Path(model)
+    if (folder / "adapter_config.json").exists():
+        config = read_config(folder)
+        loaded, processor = _adapted(folder)
+    else:
+        source = base_folder(str(model))
+        config = read_config(Path(source)) if Path(source).is_dir() else PAPER
+        loaded, processor = _loaded(source)
+    return judge_of(loaded, processor, EMBEDDED if model is None else str(model), config)
+
+
+def judge_of(model: Any, processor: Any, name: str, config: JudgeConfig) -> Judge:
+    """A judge on a model that is already in memory."""
+    backend = LocalBackend(model.eval(), processor, name, config.image_side)
+    return Judge(backend, config, evidence())
+
+
+def _loaded(source: str) -> tuple[Any, Any]:
+    dtype = "auto" if torch.cuda.is_available() else torch.float32
+    model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype)
+    return model, AutoProcessor.from_pretrained(source)
+
+
+def _adapted(folder: Path) -> tuple[Any, Any]:
+    """Base and adapter, merged in memory: float32 sums, so that nothing drifts (test: 1e-3)."""
+    base = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+    model, processor = _loaded(base_folder(base["base_model_name_or_path"]))
+    merged = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+    cache_vision(merged, None, capacity=256)  # both orders and every stage share a vision pass
+    return merged, processor

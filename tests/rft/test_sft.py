@@ -1,0 +1,126 @@
+"""A tiny Idefics3, built from a config, through both stages: trained, saved, resumed, judged."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from reasoning_lines import LINES
+from safetensors.torch import load_file
+from transformers import Idefics3Config, Idefics3ForConditionalGeneration
+
+from creative4u.selector.observations import NAMES
+from creative4u.selector.parser import parse
+from rft.recipe import Recipe
+from rft.rows import draw, read_jsonl, single_rows, told_reasoning
+from rft.sft import DONE, main
+
+PAIR = {
+    "pair_id": "p0", "product_title": "Boot", "queries": ["boots"], "image_a": "0.png",
+    "image_b": "1.png", "label": "A", "split": "train",
+    "answers": {"same_image": "no", "too_similar": "no", "query_hit": "A=B", "title_hit": "A>B",
+                "text": "A<B", "props": "A=B", "layout": "A=B", "subject": "A>B",
+                "background": "A>B", "click": "A"},
+    "reasoning": LINES.replace("the price", '"the price"'),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tiny(base_processor: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random two-layer Idefics3 that takes the base's own processor."""
+    folder = tmp_path_factory.mktemp("tiny")
+    processor = base_processor
+    processor.save_pretrained(folder)
+    config = Idefics3Config(
+        text_config={"model_type": "llama", "vocab_size": len(processor.tokenizer),
+                     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+                     "num_attention_heads": 2, "num_key_value_heads": 1, "pad_token_id": 0},
+        vision_config={"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1,
+                       "num_attention_heads": 2, "image_size": 224, "patch_size": 14},
+        scale_factor=2, pad_token_id=0, tie_word_embeddings=True,
+        image_token_id=processor.tokenizer.convert_tokens_to_ids("<image>"),
+    )  # fmt: skip
+    torch.manual_seed(0)
+    Idefics3ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def recipe(tiny: Path, tmp_path: Path) -> Recipe:
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(4):
+        pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        facts = {name: float(rng.random()) for name in NAMES}
+        split = "test" if number == 3 else "train"
+        rows.append({"image": f"{number}.png", "facts": facts, "split": split})
+    (tmp_path / "singles.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(PAIR) + "\n")
+    stages = [
+        {"name": "singles", "singles": 4, "learning_rate": 1e-2, "batch_size": 2},
+        {"name": "pairs", "singles": 1, "pairs": 2, "learning_rate": 1e-2, "batch_size": 3},
+    ]
+    return Recipe.model_validate(
+        {"kind": "sft", "base": str(tiny), "out": tmp_path / "run", "seed": 1,
+         "features": tmp_path / "features", "singles": tmp_path / "singles.jsonl",
+         "pairs": [tmp_path / "pairs.jsonl"], "lora": {"rank": 2, "alpha": 4}, "stages": stages,
+         "judge": {"measure": False, "match": False}}
+    )  # fmt: skip
+
+
+def test_both_stages_train_and_a_second_start_does_nothing_again(recipe: Recipe) -> None:
+    folder = main(recipe)
+    assert folder == recipe.out / "1-pairs"
+    singles, pairs = (json.loads((recipe.out / name / DONE).read_text())
+                      for name in ("0-singles", "1-pairs"))  # fmt: skip
+    assert (singles["steps"], singles["rows"]) == (2, 4)
+    assert (pairs["steps"], pairs["rows"]) == (1, 3)
+    weights = load_file(folder / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
+    assert any("connector" in name for name in weights)
+    assert not any("vision" in name for name in weights)
+    learnt = [name for name, tensor in weights.items() if "lora_B" in name and tensor.any()]
+    assert learnt
+    said = json.loads((folder / "adapter_config.json").read_text())
+    assert said["base_model_name_or_path"] == recipe.base
+
+    made = {path: path.stat().st_mtime_ns for path in recipe.out.rglob("*.safetensors")}
+    assert main(recipe) == folder
+    assert made == {path: path.stat().st_mtime_ns for path in recipe.out.rglob("*.safetensors")}
+
+
+def test_pair_rows_hold_both_orders_and_the_models_own_observations(recipe: Recipe) -> None:
+    main(recipe)
+    rows = [row for row in read_jsonl(recipe.out / "1-pairs.rows.jsonl") if len(row["images"]) == 2]
+    assert len(rows) == 2
+    for row in rows:
+        turned = row["images"][0].endswith("1.png")
+        assert parse(row["completion"][0]["content"]).answers.click == ("B" if turned else "A")
+        assert row["prompt"][0]["content"][2]["text"].startswith(" size ")
+
+
+def test_reasoning_is_taught_without_quotations() -> None:
+    from creative4u.schema import CreativePair
+
+    told = told_reasoning(CreativePair.model_validate(PAIR))
+    assert "text: B names a query. A<B" in told
+    assert '"' not in told
+
+
+def test_singles_teach_levels_of_the_training_split_only(recipe: Recipe) -> None:
+    assert recipe.singles is not None
+    rows = single_rows(recipe.singles)
+    assert len(rows) == 3
+    words = rows[0]["completion"][0]["content"].split()
+    assert words[::2] == list(NAMES)
+    assert all(word in "0123456789" for word in words[1::2])
+
+
+def test_drawing_repeats_only_when_it_must() -> None:
+    assert sorted(draw([1, 2, 3], 3, seed=0)) == [1, 2, 3]
+    assert sorted(draw([1, 2, 3], 6, seed=0)) == [1, 1, 2, 2, 3, 3]
+    assert draw([], 3, seed=0) == []

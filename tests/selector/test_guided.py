@@ -1,0 +1,78 @@
+"""The guided decoder on the composed base: no batch and no cache changes what it says."""
+
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from creative4u.selector.backend import Completion, Prompt
+from creative4u.selector.guided import GuidedDecoder
+from creative4u.selector.local import LocalBackend
+from creative4u.selector.observations import NAMES
+from creative4u.selector.prompt import comparison_messages
+from creative4u.selector.protocol import KEYS
+
+
+@pytest.fixture(scope="module")
+def backend(base_model: Any, base_processor: Any) -> LocalBackend:
+    return LocalBackend(base_model, base_processor, "base", 224)
+
+
+@pytest.fixture(scope="module")
+def prompts(pictures: list[Image.Image]) -> list[Prompt]:
+    titles = ("Boot", "A much longer title of another product, red and warm")
+    return [
+        Prompt(comparison_messages(title, ("boots",)), (pictures[i], pictures[i + 1]))
+        for i, title in enumerate(titles)
+    ]
+
+
+def test_observations_do_not_depend_on_the_batch(
+    backend: LocalBackend, pictures: list[Image.Image]
+) -> None:
+    together = backend.observe(pictures)
+    alone = [backend.observe([picture])[0] for picture in pictures]
+    for one, other in zip(together, alone, strict=True):
+        assert list(one) == list(NAMES)
+        assert one == pytest.approx(other, abs=1e-3)
+    assert all(0 <= degree <= 9 for row in together for degree in row.values())
+
+
+def test_a_batch_equals_its_rows(backend: LocalBackend, prompts: list[Prompt]) -> None:
+    together = backend.complete(prompts)
+    for one, prompt in zip(together, prompts, strict=True):
+        other = backend.complete([prompt])[0]
+        assert isinstance(one, Completion)
+        assert isinstance(other, Completion)
+        assert one.text == other.text
+        assert one.logit_a == pytest.approx(other.logit_a, abs=1e-3)
+
+
+def test_every_key_is_written_and_feeding_it_at_once_changes_nothing(
+    backend: LocalBackend, prompts: list[Prompt], base_model: Any
+) -> None:
+    told = backend.complete(prompts[:1])[0]
+    assert isinstance(told, Completion)
+    lines = told.text.removeprefix("<think>\n").split("\n")
+    assert [line.partition(":")[0] for line in lines[:-1]] == list(KEYS)
+    # one plain forward pass over the whole text gives the answer's log odds without any cache
+    inputs = backend._inputs([prompts[0].messages], [list(prompts[0].images)])
+    decoder: GuidedDecoder = backend.decoder
+    text = told.text.rpartition("<answer>")[0] + "<answer>"
+    ids = torch.tensor([decoder._ids(text)])
+    with torch.inference_mode():
+        out = base_model(
+            input_ids=torch.cat([inputs["input_ids"], ids], 1),
+            pixel_values=inputs["pixel_values"],
+            pixel_attention_mask=inputs["pixel_attention_mask"],
+        )
+    of_a, of_b = (float(out.logits[0, -1, side]) for side in decoder.sides)
+    assert of_a - of_b == pytest.approx(told.logit_a, abs=1e-3)
+
+
+def test_image_and_special_tokens_are_never_written(backend: LocalBackend) -> None:
+    tokenizer = backend.processor.tokenizer
+    banned = set(backend.decoder.banned.tolist())
+    for token in ("<image>", "<fake_token_around_image>", "<|im_end|>"):
+        assert tokenizer.convert_tokens_to_ids(token) in banned
