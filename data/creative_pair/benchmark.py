@@ -16,13 +16,24 @@ import time
 from pathlib import Path
 
 from creative4u.errors import Creative4UError
-from data.creative_pair.aggregate import Limits, connect, count_sql, find_log, quote
+from data.creative_pair.aggregate import (
+    Limits,
+    connect,
+    count_log,
+    count_sql,
+    find_log,
+    quote,
+)
+from data.creative_pair.candidates import Filter, creative_cells, main_pairs, query_pairs
 
-PRODUCTS, CREATIVES, QUERIES = 20_000, 13, 40_000
+PRODUCTS, CREATIVES, QUERIES = 5_000, 13, 10_000
 
 
 def write_rows(folder: Path, rows: int, files: int = 20) -> Path:
-    """A log with skewed products and about 4 % clicks; files that are there are kept."""
+    """A log with skewed products, each creative with its own 1.5 to 7.5 % of clicks.
+
+    Files that are there are kept.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     base = connect(Limits("2GB", 2, folder / "spill"))
     for number in range(files):
@@ -37,7 +48,8 @@ def write_rows(folder: Path, rows: int, files: int = 20) -> Path:
                          % {QUERIES} AS query_id, product::INT AS product_id,
                          (product * {CREATIVES} + hash(i * 3) % {CREATIVES})::INT AS creative_id,
                          (1 + hash(i * 5) % 10)::TINYINT AS position,
-                         (hash(i * 13) % 25 = 0)::TINYINT AS click, 0::TINYINT AS purchase,
+                         (hash(i * 13) % 1000 < 15 + hash(product * 99 + hash(i * 3) % {CREATIVES})
+                          % 60)::TINYINT AS click, 0::TINYINT AS purchase,
                          9.9::FLOAT AS price
                   FROM (SELECT i, (pow((hash(i * 17) % 1000000) / 1e6, 1.5)
                                    * {PRODUCTS})::INT % {PRODUCTS} AS product
@@ -48,16 +60,28 @@ def write_rows(folder: Path, rows: int, files: int = 20) -> Path:
 
 
 def time_count(folder: Path, checked: bool, memory: str, threads: int) -> dict[str, float]:
-    """Count the log once in this process: seconds, groups and peak memory in MB."""
+    """Count the log once in this process: seconds, groups and peak memory in MB.
+
+    The checked run goes on to the pairs that pass the filter; images are not looked at.
+    """
     base = connect(Limits(memory, threads, folder / "spill"))
     log = find_log([str(folder)])
     start = time.perf_counter()
-    base.execute(f"CREATE TABLE counts AS {count_sql(log, checked)}")
+    if checked:
+        count_log(base, log)
+    else:
+        base.execute(f"CREATE TABLE counts AS {count_sql(log, checked)}")
     seconds = time.perf_counter() - start
     found = base.execute("SELECT count(*), sum(impressions) FROM counts").fetchone()
     assert found is not None
-    return {"seconds": seconds, "groups": found[0], "rows": int(found[1]),
-            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    result = {"seconds": seconds, "groups": found[0], "rows": int(found[1])}
+    if checked:
+        rule = Filter()
+        creative_cells(base, rule.min_impressions)
+        result["pairs"] = len(main_pairs(base, rule, 7)) + len(query_pairs(base, rule, 7))
+        result["seconds_to_pairs"] = time.perf_counter() - start
+    result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return result
 
 
 def compare(folder: Path, rounds: int, memory: str, threads: int) -> dict[str, float]:
@@ -75,7 +99,9 @@ def compare(folder: Path, rounds: int, memory: str, threads: int) -> dict[str, f
     return {"rows": checked["rows"], "groups": checked["groups"],
             "bare_rows_per_second": bare["rows"] / bare["seconds"],
             "checked_rows_per_second": checked["rows"] / checked["seconds"],
-            "ratio": bare["seconds"] / checked["seconds"], "peak_mb": checked["peak_mb"]}
+            "ratio": bare["seconds"] / checked["seconds"],
+            "ratio_to_pairs": bare["seconds"] / checked["seconds_to_pairs"],
+            "pairs": checked["pairs"], "peak_mb": checked["peak_mb"]}
 
 
 def main() -> None:

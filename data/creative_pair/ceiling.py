@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creative4u.backbone.sentences import sentence_vectors
+from creative4u.ctr.appearance import cached_appearance
 from creative4u.errors import InputError
 from creative4u.image_statistics import STATISTICS, image_statistics
 from creative4u.schema import CreativePair
 from data.creative_pair.agreement import truth_agreement
-from data.creative_pair.embeddings import image_features
 from data.creative_pair.facts import DEGREES, Facts, read_facts
 from data.creative_pair.mine import QUERIES_DECIDE
 from data.creative_pair.rankers import Fit, Sides, fit_pairwise, fit_pointwise
@@ -33,15 +33,13 @@ LINEAR, MLP = Fit(decay=0.3, rate=1e-3), Fit(hidden=64, decay=0.3, rate=5e-4)
 
 
 def ceiling(pairs: Path, out: Path, world: Path | None = None,
-            progress: Callable[[str], None] = lambda line: None,
-            store: Path | None = None) -> dict[str, float]:
+            progress: Callable[[str], None] = lambda line: None) -> dict[str, float]:
     """Accuracy on the test split (AA = CA but for always-A), by ranker; also written to `out`.
 
     Args:
         pairs: a folder with pairs.jsonl; splits train, validation and test are all needed.
         out: a JSON file; image features are cached beside it.
         world: the world's folder, where there is a truth to agree with.
-        store: the folder of patch features that training keeps, to use what is there.
 
     Raises InputError where a split is missing.
     """
@@ -59,8 +57,7 @@ def ceiling(pairs: Path, out: Path, world: Path | None = None,
     if (home / "facts.jsonl").exists():
         found |= _by_facts(parts, read_facts(home))
     found |= _by_statistics(parts, home, progress)
-    found |= _by_features(parts, home, out.with_suffix(".features.npz"), progress,
-                          store)
+    found |= _by_features(parts, home, out.with_suffix(".features.npz"), progress)
     found["standard error at 0.75"] = math.sqrt(0.75 * 0.25 / len(test))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"pairs": len(test), "accuracy": found}, indent=1) + "\n", "utf-8")
@@ -126,11 +123,13 @@ def _by_statistics(parts: dict[str, list[CreativePair]], home: Path,
 
 
 def _by_features(parts: dict[str, list[CreativePair]], home: Path, cache: Path,
-                 progress: Callable[[str], None], store: Path | None) -> dict[str, float]:
-    """Rankers on frozen DINOv2: linear, MLP with the title, pointwise CTR regression."""
+                 progress: Callable[[str], None]) -> dict[str, float]:
+    """Rankers on frozen DINOv2 (poolings and saliency): linear, MLP with the title, pointwise."""
     everything = [pair for rows in parts.values() for pair in rows]
     paths = sorted({home / image for pair in everything for image in (pair.image_a, pair.image_b)})
-    seen = image_features(paths, cache, progress, store)
+    found = cached_appearance(paths, cache, half=True, progress=progress)
+    rows = np.concatenate([found.pooled.reshape(len(paths), -1), found.measured], axis=1)
+    seen = dict(zip(paths, rows, strict=True))
     asked = sorted({text for pair in everything for text in
                     (pair.product_title, "; ".join(pair.queries))})
     told = dict(zip(asked, sentence_vectors(asked), strict=True))
@@ -144,11 +143,11 @@ def _by_features(parts: dict[str, list[CreativePair]], home: Path, cache: Path,
     def asking(pair: CreativePair, image: Path) -> Floats:
         return np.concatenate([titled(pair, image), told["; ".join(pair.queries)]])
 
-    found: dict[str, float] = {}
+    reached: dict[str, float] = {}
     for name, of, fit in (("linear probe on DINOv2", bare, LINEAR),
                           ("MLP on DINOv2 and title", titled, MLP),
                           ("MLP on DINOv2, title and queries", asking, MLP)):
-        found |= {f"{name}{kind}": share for kind, share in _pairwise(parts, of, fit).items()}
+        reached |= {f"{name}{kind}": share for kind, share in _pairwise(parts, of, fit).items()}
     creatives = {}
     for pair in parts["train"]:
         if QUERIES_DECIDE in pair.tags:
@@ -158,8 +157,8 @@ def _by_features(parts: dict[str, list[CreativePair]], home: Path, cache: Path,
             if ctr is not None and shown is not None:
                 creatives[image] = (titled(pair, image), ctr, shown)
     if creatives:
-        rows, rates, weights = (np.array(column, np.float32)
+        inputs, rates, weights = (np.array(column, np.float32)
                                 for column in zip(*creatives.values(), strict=True))
-        score = fit_pointwise(rows, rates, weights, _sides(parts["validation"], titled), MLP)
-        found["pointwise CTR regressor (VAM)"] = _sides(parts["test"], titled).accuracy(score)
-    return found
+        score = fit_pointwise(inputs, rates, weights, _sides(parts["validation"], titled), MLP)
+        reached["pointwise CTR regressor (VAM)"] = _sides(parts["test"], titled).accuracy(score)
+    return reached

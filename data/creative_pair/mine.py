@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from creative4u.schema import CreativePair
 from data.creative_pair.aggregate import (
@@ -107,9 +108,9 @@ def mine(log: str | Sequence[str], images: Path, out: Path, min_impressions: int
                          config.threads)
     usable, refusals = _usable(wanted, shop, marks)
     rejects += refusals
-    base.execute("CREATE OR REPLACE TABLE usable (product_id VARCHAR, creative_id VARCHAR)")
-    if usable:
-        base.executemany("INSERT INTO usable VALUES (?, ?)", usable)
+    base.register("usable", pa.table({
+        "product_id": pa.array([product for product, _ in usable], pa.string()),
+        "creative_id": pa.array([name for _, name in usable], pa.string())}))
     base.execute("CREATE OR REPLACE TABLE cells AS "
                  "FROM cells SEMI JOIN usable USING (product_id, creative_id)")
     candidates = [*main_pairs(base, rule, config.seed), *query_pairs(base, rule, config.seed)]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
+from creative4u.ctr.appearance import Appearance
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
 from data.creative_pair import ceiling as room
@@ -72,8 +73,9 @@ def test_the_ceiling_ranks_by_sharpness_where_sharpness_decides(
             "impressions_a": 10, "impressions_b": 10,
             "split": ("train", "train", "validation", "test")[number // 2 % 4]}))
     write_pairs(pairs, tmp_path)
-    monkeypatch.setattr(room, "image_features", lambda paths, cache, progress, store: {
-        path: np.array([float(path.stem.endswith("s")), 1.0], np.float32) for path in paths})
+    monkeypatch.setattr(room, "cached_appearance", lambda paths, cache, half, progress: Appearance(
+        np.array([[[float(path.stem.endswith("s"))]] for path in paths], np.float32),
+        np.ones((len(paths), 1), np.float32)))
     monkeypatch.setattr(room, "sentence_vectors", lambda texts: np.zeros((len(texts), 2)))
     for name in ("LINEAR", "MLP"):
         monkeypatch.setattr(room, name, Fit(steps=100, rate=1e-2))
