@@ -1,0 +1,85 @@
+"""Images, a title and queries in, calibrated pCTRs with intervals out: no history needed.
+
+The weights shipped beside this module were trained on the log of the project's own rendered world
+(`creative4u data world`), not on any real shop: its scale of CTR and its taste are that world's.
+`creative4u ctr newcomer` fits the same scorer on another log. The pCTR is that of the log's usual
+position; the queries speak for how much the product is wanted, not for the single image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from creative4u.backbone.sentences import sentence_vectors
+from creative4u.ctr.appearance import appearance
+from creative4u.ctr.calibration import Calibrator, read_calibrator
+from creative4u.ctr.newcomer import Newcomer
+from creative4u.errors import InputError
+
+WEIGHTS = "weights/newcomer.safetensors"
+Score = tuple[float, float, float]  # pCTR, low, high
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A fitted newcomer model and its calibration."""
+
+    newcomer: Newcomer
+    calibrator: Calibrator
+
+    def score(
+        self, images: Sequence[Image.Image], title: str, queries: Sequence[str] = ()
+    ) -> list[Score]:
+        """(pCTR, low, high) of each image; the interval holds 90 %. Raises InputError: no title."""
+        if not title.strip():
+            raise InputError("the product title is empty; give the words that shoppers see")
+        if not images:
+            return []
+        words = np.repeat(word_vector(title, queries)[None], len(images), axis=0)
+        logit = self.newcomer.logit(appearance(images), words)
+        p = self.calibrator(1 / (1 + np.exp(-logit)))
+        low, high = self.calibrator.interval(p)
+        return [(float(a), float(b), float(c)) for a, b, c in zip(p, low, high, strict=True)]
+
+    def save(self, path: Path, report: dict[str, object]) -> None:
+        """One safetensors file; calibration and report stand in its metadata."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        about = {"calibration": json.dumps(self.calibrator.record()), "report": json.dumps(report)}
+        save_file(self.newcomer.arrays(), path, metadata=about)
+
+
+def word_vector(title: str, queries: Sequence[str]) -> NDArray[np.float32]:
+    """The mean of the title's vector and the queries' mean vector, (384,)."""
+    vectors = sentence_vectors([title, *queries])
+    if not queries:
+        return np.asarray(vectors[0], np.float32)
+    return np.asarray((vectors[0] + vectors[1:].mean(axis=0)) / 2, np.float32)
+
+
+@cache
+def load_scorer(path: Path | None = None) -> Scorer:
+    """The shipped scorer, or the one in `path`; raises InputError for another kind of file."""
+    source = Path(str(files("creative4u.ctr").joinpath(WEIGHTS))) if path is None else path
+    try:
+        with safe_open(source, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name).astype(np.float64) for name in file.keys()}  # noqa: SIM118
+            about = file.metadata()
+        return Scorer(Newcomer(**arrays), read_calibrator(json.loads(about["calibration"])))
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise InputError(f"{source}: no scorer's weights: {error}") from error
+
+
+def score(images: Sequence[Image.Image], title: str, queries: Sequence[str] = ()) -> list[Score]:
+    """`Scorer.score` of the shipped weights: [(pCTR, low, high)], one entry an image."""
+    return load_scorer().score(images, title, queries)

@@ -1,0 +1,153 @@
+"""A shop's folder in, a scorer for new creatives and its figures on held-out products out.
+
+    creative4u ctr newcomer WORLD --out FILE
+
+Products, not rows, are divided: 60 % to fit, 20 % to calibrate (and to choose the ridge), 20 % to
+test. What is told of the test products is told of products that nothing was fitted on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from creative4u.backbone.sentences import sentence_vectors
+from creative4u.ctr.appearance import Appearance, cached_appearance
+from creative4u.ctr.calibration import Calibrator, fit_isotonic, fit_strength, pcoc
+from creative4u.ctr.counted import auc_of_counts, gauc_of_counts
+from creative4u.ctr.features import Fields
+from creative4u.ctr.newcomer import Newcomer, NewcomerConfig, fit_newcomer
+from creative4u.ctr.position import position_factors
+from creative4u.ctr.scorer import Scorer
+from creative4u.ctr.shop import Shop, count_cells
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+TOP_QUERIES = 5  # as many as an advertiser would name
+RIDGES = {"image_ridge": (0.3, 1.0, 3.0), "level_ridge": (1.0, 3.0, 10.0, 100.0)}
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """N creatives with images: what the newcomer model is fitted and measured on."""
+
+    seen: Appearance
+    words: NDArray[np.float32]  # (N, 384)
+    clicks: Floats  # (N,)
+    shown: Floats  # (N,) impressions
+    looked: Floats  # (N,) impressions corrected for position
+    products: Ints  # (N,)
+
+
+def gather(
+    shop: Shop,
+    fields: Fields,
+    days: tuple[int, int],
+    cache: Path,
+    half: bool = False,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Lesson:
+    """Count the log, look at the images (cached in `cache`), read titles and top queries."""
+    cells = count_cells(shop, fields, days)
+    seen = cached_appearance(shop.images, cache, half=half, progress=progress)
+    look = position_factors(cells)
+    count = len(shop.images)
+    products = np.unique(shop.products, return_inverse=True)[1]
+    asked = np.zeros((products.max() + 1, max(len(shop.queries), 1)))
+    known = cells.query >= 0
+    np.add.at(asked, (products[cells.creative[known]], cells.query[known]), cells.shown[known])
+    titles = list(dict.fromkeys(shop.titles))
+    said = dict(zip(titles, sentence_vectors(titles), strict=True))
+    words = np.stack([said[title] for title in shop.titles])
+    if shop.queries:
+        vectors = sentence_vectors(shop.queries)
+        top = np.argsort(-asked, axis=1, kind="stable")[:, :TOP_QUERIES]  # (P, 5)
+        words = (words + vectors[top].mean(axis=1)[products]) / 2
+    clicks, shown, looked = (
+        np.bincount(cells.creative, weight, count).astype(np.float64)
+        for weight in (cells.clicks, cells.shown, cells.shown * look[cells.position])
+    )
+    return Lesson(seen, words.astype(np.float32), clicks, shown, looked, products)
+
+
+def teach(lesson: Lesson, seed: int = 7) -> tuple[Scorer, dict[str, Any]]:
+    """Fit, calibrate and test on three sets of products; the scorer and its figures."""
+    fit_rows, check, test = divide(lesson.products, lesson.shown, seed)
+    config = choose(lesson, fit_rows, check)
+    newcomer = _fit(lesson, fit_rows, config)
+    p = _probability(newcomer, lesson, check)
+    clicks, shown = lesson.clicks[check], lesson.shown[check]
+    fitted = fit_isotonic(p, clicks / shown, shown)
+    fitted = Calibrator(fitted.raw, fitted.calibrated, fit_strength(fitted(p), clicks, shown))
+    scorer = Scorer(newcomer, fitted)
+    calibrated = fitted(_probability(newcomer, lesson, test))
+    mean = np.full(len(test), lesson.clicks[fit_rows].sum() / lesson.shown[fit_rows].sum())
+    low, high = fitted.interval(calibrated)
+    rate = lesson.clicks[test] / lesson.shown[test]
+    return scorer, {
+        "products": {"fit": _products(lesson, fit_rows), "calibrate": _products(lesson, check),
+                     "test": _products(lesson, test)},
+        "test": figures(lesson, test, calibrated),
+        "mean_predictor": figures(lesson, test, mean),
+        "interval_holds": float(((low <= rate) & (rate <= high)).mean()),
+        "config": asdict(config),
+        "strength_impressions": fitted.strength,
+        "test_product_rows": np.unique(lesson.products[test]).tolist(),
+    }  # fmt: skip
+
+
+def choose(lesson: Lesson, fit_rows: Ints, check: Ints) -> NewcomerConfig:
+    """The image ridge with the best gAUC on `check`, then the level ridge with the best AUC."""
+
+    def value(config: NewcomerConfig, figure: str) -> float:
+        found = _fit(lesson, fit_rows, config)
+        return figures(lesson, check, _probability(found, lesson, check))[figure]
+
+    config = NewcomerConfig()
+    for name, figure in (("image_ridge", "gauc"), ("level_ridge", "auc")):
+        tried = [replace(config, **{name: ridge}) for ridge in RIDGES[name]]
+        config = max(tried, key=lambda one: value(one, figure))
+    return config
+
+
+def divide(products: Ints, shown: Floats, seed: int) -> tuple[Ints, Ints, Ints]:
+    """Rows of the products to fit, calibrate and test on; creatives never shown are left out."""
+    order = np.random.default_rng([seed, 53]).permutation(products.max() + 1)
+    cuts = np.split(order, [int(0.6 * len(order)), int(0.8 * len(order))])
+    return tuple(  # type: ignore[return-value]
+        np.flatnonzero(np.isin(products, part) & (shown > 0)) for part in cuts
+    )
+
+
+def figures(lesson: Lesson, rows: Ints, probability: Floats) -> dict[str, float]:
+    """AUC over impressions, gAUC inside products, log loss and PCOC of some creatives."""
+    clicks, shown = lesson.clicks[rows], lesson.shown[rows]
+    p = np.clip(probability, 1e-6, 1 - 1e-6)
+    loss = -(clicks * np.log(p) + (shown - clicks) * np.log1p(-p)).sum() / shown.sum()
+    return {
+        "auc": auc_of_counts(p, clicks, shown - clicks),
+        "gauc": gauc_of_counts(p, clicks, shown - clicks, lesson.products[rows]),
+        "log_loss": float(loss),
+        "pcoc": pcoc(p * shown, clicks),
+    }
+
+
+def _fit(lesson: Lesson, rows: Ints, config: NewcomerConfig) -> Newcomer:
+    return fit_newcomer(
+        lesson.seen.take(rows), lesson.words[rows], lesson.clicks[rows], lesson.looked[rows],
+        lesson.products[rows], config,
+    )  # fmt: skip
+
+
+def _probability(model: Newcomer, lesson: Lesson, rows: Ints) -> Floats:
+    logit = model.logit(lesson.seen.take(rows), lesson.words[rows])
+    return np.asarray(1 / (1 + np.exp(-logit)))
+
+
+def _products(lesson: Lesson, rows: Ints) -> int:
+    return len(np.unique(lesson.products[rows]))
