@@ -41,6 +41,24 @@ def sanity(
 
 
 @app.command()
+def defects(
+    out: Out,
+    count: Annotated[int, typer.Option(min=1, help="How many pairs to try.")] = 900,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 11,
+    json: Json = False,
+) -> None:
+    """Pair rendered creatives with themselves under one defect, with reasons; for training.
+
+    Example: `creative4u data defects --out defects --count 900`
+    """
+    with working():
+        from data.creative_pair.defects import defect_pairs
+
+        pairs = defect_pairs(out, count, seed)
+    answer({"pairs": pairs}, json)
+
+
+@app.command()
 def singles(
     out: Out,
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 8000,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from creative4u.cli_door import print_json, say, verbs, working
+from creative4u.cli_door import answer, print_json, say, verbs, working
 
 Recipe = Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file.")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes, dots descend.")
 ]
+Model = Annotated[Path, typer.Option(help="A folder with an adapter or a model.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 app = verbs("Train a judge: CoT-SFT, then GRPO.")
@@ -39,3 +41,44 @@ def sft(recipe: Recipe, overrides: Overrides = None, json: Json = False) -> None
         print_json({"folder": str(folder)})
     else:
         say(f"done: {folder}")
+
+
+@app.command()
+def observe(
+    model: Model,
+    singles: Annotated[Path, typer.Option(help="A singles.jsonl; its test split is used.")],
+    limit: Annotated[int, typer.Option(min=1, help="How many images.")] = 300,
+    json: Json = False,
+) -> None:
+    """Say how well a model sees each property of held-out single images.
+
+    Example: `creative4u rft observe --model runs/sft-160m/0-singles --singles singles.jsonl`
+    """
+    with working():
+        from creative4u.selector.load import load_judge
+        from rft.observe import observation_report
+
+        report = observation_report(load_judge(str(model)), singles, limit)
+    if json:
+        print_json(report)
+    else:
+        for name, figures in report.items():
+            say(f"{name}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()))
+
+
+@app.command()
+def calibrate(
+    verdicts: Annotated[Path, typer.Argument(help="Labelled verdicts of a held-out split.")],
+    model: Model,
+    json: Json = False,
+) -> None:
+    """Fit the temperature of a model's confidence and keep it beside its weights.
+
+    Example: `creative4u rft calibrate verdicts.jsonl --model runs/sft-160m/1-pairs`
+    """
+    with working():
+        from creative4u.serving.evaluate import read_verdicts
+        from rft.calibrate import calibrate as fit
+
+        figures = fit(read_verdicts(verdicts), model)
+    answer(figures, json)

@@ -73,9 +73,14 @@ def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iter
 
 
 def told_reasoning(pair: CreativePair) -> str:
-    """The pair's reasoning without quotations: a model that cannot read must not learn to quote."""
+    """The pair's reasoning without what a small model cannot see and would learn to invent.
+
+    It reads no words on a creative, so it quotes none, and it names no product but the title's.
+    """
     assert pair.reasoning is not None
-    return re.sub(r'"[^"]*"', "a query", pair.reasoning)
+    told = re.sub(r'"[^"]*"', "a query", pair.reasoning)
+    told = re.sub(r"shows a wrong product, [^;.]+", "shows a wrong product", told)
+    return re.sub(r"shows [^;.]+ instead", "shows another product", told)
 
 
 def draw(rows: list[T], count: int, seed: int) -> list[T]:

@@ -12,6 +12,7 @@ from reasoning_lines import LINES
 from safetensors.torch import load_file
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
+from creative4u.schema import CreativePair
 from creative4u.selector.observations import NAMES
 from creative4u.selector.parser import parse
 from rft.recipe import Recipe
@@ -103,12 +104,17 @@ def test_pair_rows_hold_both_orders_and_the_models_own_observations(recipe: Reci
         assert row["prompt"][0]["content"][2]["text"].startswith(" size ")
 
 
-def test_reasoning_is_taught_without_quotations() -> None:
-    from creative4u.schema import CreativePair
-
-    told = told_reasoning(CreativePair.model_validate(PAIR))
-    assert "text: B names a query. A<B" in told
-    assert '"' not in told
+def test_reasoning_is_taught_without_what_the_model_cannot_see() -> None:
+    pair = CreativePair.model_validate(PAIR)
+    assert "text: B names a query. A<B" in told_reasoning(pair)
+    for claim, told in (
+        ("shows tin can instead", "shows another product"),
+        ("shows a wrong product, tin can", "shows a wrong product"),
+    ):
+        line = f"title_hit: A {claim}; B shows the boot. A<B"
+        assert told_reasoning(pair.model_copy(update={"reasoning": line})) == line.replace(
+            claim, told
+        )
 
 
 def test_singles_teach_levels_of_the_training_split_only(recipe: Recipe) -> None:

@@ -1,0 +1,55 @@
+"""The temperature of a judge's doubt: found on odds that were overstated by a known factor."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from creative4u.errors import InputError
+from creative4u.selector.config import FILE_NAME, JudgeConfig
+from rft.calibrate import calibrate, fit_temperature
+
+
+def test_overstated_odds_are_divided_by_the_factor_they_were_overstated_by() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(0, 2, 20_000)
+    label = (rng.random(20_000) < expit(true)).astype(float)
+    assert fit_temperature(np.stack([3 * true, 3 * true], 1), label) == pytest.approx(3, abs=0.15)
+
+
+def test_three_in_four_right_at_equal_odds_is_known_by_hand() -> None:
+    # odds +-4 on every pair and 3 of 4 right: sigmoid(4 / T) = 3/4, so T = 4 / ln 3
+    odds = np.array([[4.0, 4.0]] * 4 + [[-4.0, -4.0]] * 4)
+    label = np.array([1, 1, 1, 0, 0, 0, 0, 1.0])
+    assert fit_temperature(odds, label) == pytest.approx(4 / np.log(3), rel=1e-3)
+
+
+def test_the_config_is_written_and_a_second_fit_from_its_own_verdicts_agrees(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / FILE_NAME).write_text(JudgeConfig(temperature=1.0).model_dump_json())
+
+    def rows(temperature: float) -> list[dict[str, object]]:
+        told = []
+        for number in range(40):
+            p = float(expit((4 if number % 2 else -4) / temperature))
+            right = number % 8 < 6
+            label = "A" if (number % 2 == 1) == right else "B"
+            told.append({"label": label, "orders": [{"probability_a": p}, {"probability_a": p}]})
+        return told
+
+    first = calibrate(rows(1.0), tmp_path)
+    second = calibrate(rows(first["temperature"]), tmp_path)
+    assert first["temperature"] == pytest.approx(4 / np.log(3), rel=1e-3)
+    assert second["temperature"] == pytest.approx(first["temperature"], rel=1e-3)
+    assert first["log_loss_after"] < first["log_loss_before"]
+    assert first["ece_after"] == pytest.approx(0, abs=1e-3)
+    kept = json.loads((tmp_path / FILE_NAME).read_text())["temperature"]
+    assert kept == pytest.approx(second["temperature"], abs=1e-4)
+
+
+def test_too_few_verdicts_say_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="got 0 labelled verdicts"):
+        calibrate([{"error": {"code": "bad_image"}, "label": "A"}], tmp_path)
