@@ -24,6 +24,16 @@ BRAND = """<header class="c4-brand"><h1>Creative4U</h1>
 <p>Two images for one product: see which is more likely to be clicked, and why.</p></header>"""
 
 
+# Gradio gives every upload button the same name to screen readers.
+NAME_UPLOADS = """() => {
+  const name = () => ["A", "B"].forEach((side) => document
+    .querySelectorAll(`#image-${side.toLowerCase()} button[aria-label^="Drop"]`)
+    .forEach((button) => button.setAttribute("aria-label", `Choose creative ${side}`)));
+  name();
+  new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
+}"""
+
+
 def build(judge: Judges, store: Store) -> gr.Blocks:
     """The page as Blocks, a file a tab. Needs `look()` when it is launched or mounted."""
     desk = Desk(judge, store)
@@ -39,6 +49,7 @@ def build(judge: Judges, store: Store) -> gr.Blocks:
                 tab_best_of.build(desk)
             with gr.Tab("History", id="history") as tab:
                 tab_history.build(desk, downloads, tab)
+        page.load(None, js=NAME_UPLOADS, api_visibility="private")
     page.queue(max_size=64, default_concurrency_limit=8)
     return page
 
@@ -71,7 +82,7 @@ def start(judge: Judges, store: Store, host: str = "127.0.0.1",
         page.launch(
             server_name=host, server_port=port, max_file_size=MAX_UPLOAD, share=False, quiet=True,
             ssr_mode=False, run_history=False, enable_monitoring=False, mcp_server=False,
-            inbrowser=False, prevent_thread_lock=True,
+            inbrowser=False, prevent_thread_lock=True, favicon_path=render.icon(),
             app_kwargs={"middleware": [Middleware(Guard)], "docs_url": None, "redoc_url": None},
             **look())
     except OSError as error:

@@ -49,8 +49,9 @@ class Panel:
     def running(self, view: View, before: View | None) -> Updates:
         """A comparison that goes on; only what changed since `before` is sent again."""
         updates = {} if before else self.clear()
-        if before is None or view.observed != before.observed or view.pictures != before.pictures:
-            updates[self.cards] = render.cards(view.pictures, view.observed)
+        reasons, had_reasons = bool(view.reasoning), before is not None and bool(before.reasoning)
+        if before is None or view.observed != before.observed or reasons != had_reasons:
+            updates[self.cards] = render.cards(view.pictures, view.observed, folded=reasons)
         if view.reasoning:
             updates[self.thinking] = render.thinking(view.reasoning, finished=False)
         return updates

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,25 @@ from creative4u.schema import Order, Side, Verdict
 SHOWN_SIDE, LISTED_SIDE, THUMB_SIDE = 900, 480, 160  # pixels: the longer side
 
 
+def icon() -> str:
+    """The path of the page's icon."""
+    return str(files("app") / "static" / "icon.svg")
+
+
 def style() -> str:
     """The page's style sheet, which the report shares."""
     return Path(str(files("app") / "static" / "page.css")).read_text("utf-8")
 
 
 def cards(pictures: dict[Side, bytes], observed: dict[Side, str],
-          verdict: Verdict | None = None) -> str:
+          verdict: Verdict | None = None, folded: bool = True) -> str:
     """Both images side by side, the chosen one framed, each with what the model saw in it."""
     sides = [{"side": side, "uri": data_uri(pictures[side]),
               "chosen": verdict is not None and verdict.choice == side,
               "seen": sentences.seen(observed[side]) if side in observed else None}
              for side in ("A", "B")]
-    return _fill("cards.html", sides=sides, decided=verdict is not None)
+    return _fill("cards.html", sides=sides, decided=verdict is not None,
+                 folded=folded)
 
 
 def status(view: View | RankView) -> str:
@@ -112,6 +118,7 @@ def report(saved: Saved) -> str:
                  parts=[outcome(verdict), shown, protocol(verdict), finished(verdict)])
 
 
+@lru_cache(128)
 def data_uri(jpeg: bytes, side: int = SHOWN_SIDE) -> str:
     """JPEG bytes of ours as a data: address, shrunk to `side` pixels."""
     return _uri(load_image(jpeg), side)

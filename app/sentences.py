@@ -21,7 +21,9 @@ _SEEN = {
     "size": "Product size", "whole": "Product in full", "text": "Amount of text",
     "cover": "Product covered", "clutter": "Clutter", "dark": "Darkness", "blur": "Blur",
     "props": "Props", "frame": "Border", "stand_out": "Stands out", "title": "Fits the title",
-    "query": "Fits the searches",
+    "query": "Fits the searches", "sharp": "Sharpness", "light": "Brightness",
+    "contrast": "Contrast", "area": "Product area", "centre": "Product centred",
+    "edge": "Product at the edge",
 }
 _ENDS = {prop.name: f"0: {prop.low}; {TOP}: {prop.high}" for prop in PROPERTIES}
 _KEYS = re.compile(rf"\b({'|'.join(SHORT)})\b")
@@ -92,9 +94,10 @@ def table(verdict: Verdict) -> list[Row]:
     rows = []
     for question in QUESTIONS:
         answer = answers[question.key]
+        reason = reasons.get(question.key, "")
         differing = [other[question.key] for other in others if other[question.key] != answer]
         rows.append(Row(question.ask, _SAID[answer], _LEANS.get(answer),
-                        reasons.get(question.key, ""),
+                        f"{reason[:1].upper()}{reason[1:]}",
                         _SAID[differing[0]] if differing else None))
     return rows
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import gradio as gr
 
 from app import render, uploads
-from app.best_of import best_of, read_all
+from app.best_of import RankView, best_of, read_all
 from app.compare import OVER, Desk
 from app.panel import Updates
 from app.stops import Stops
@@ -41,17 +41,24 @@ def build(desk: Desk) -> None:
 
     def run(paths: list[str] | None, words: str, searches: str,
             visitor: gr.Request) -> Iterator[Updates]:
+        begun = False
         with stops.running(visitor) as flag:
             for view in best_of(desk, paths, words, searches, flag):
-                over = view.phase in OVER
-                updates: Updates = {
-                    note: "".join(render.problem(line) for line in view.problems),
-                    go: gr.update(interactive=over), stop: gr.update(visible=not over),
-                }
-                if view.phase != "refused":
-                    updates[status] = render.status(view)
-                    updates[ranking] = render.ranking(view) if view.phase == "done" else ""
-                yield updates
+                yield draw(view, begun)
+                begun = True
+
+    def draw(view: RankView, begun: bool) -> Updates:
+        """What is new: a button that is sent anew may miss a click."""
+        over = view.phase in OVER
+        updates: Updates = {}
+        if not begun:
+            updates = {note: "".join(render.problem(line) for line in view.problems)}
+        if not begun or over:
+            updates |= {go: gr.update(interactive=over), stop: gr.update(visible=not over)}
+        if view.phase != "refused":
+            updates[status] = render.status(view)
+            updates[ranking] = render.ranking(view) if view.phase == "done" else ""
+        return updates
 
     def look(paths: list[str] | None) -> tuple[str, str]:
         images, problems = read_all(paths or ())

@@ -51,16 +51,19 @@ def build(desk: Desk, downloads: Path) -> None:
                 before = view
 
     def draw(view: View, before: View | None) -> Updates:
+        """What changed since `before`: a button that is sent anew may miss a click."""
         over = view.phase in OVER
-        updates: Updates = {
-            note_a: render.problem(view.problems.get("A")),
-            note_b: render.problem(view.problems.get("B")),
-            note_words: render.problem(view.problems.get("words")),
-            go: gr.update(interactive=over), stop: gr.update(visible=not over),
-        }
+        updates: Updates = {}
+        if before is None:
+            updates = {note_a: render.problem(view.problems.get("A")),
+                       note_b: render.problem(view.problems.get("B")),
+                       note_words: render.problem(view.problems.get("words"))}
+        if before is None or over:
+            updates |= {go: gr.update(interactive=over), stop: gr.update(visible=not over)}
         if view.phase == "refused":
             return updates
-        updates[status] = render.status(view)
+        if before is None or (view.phase, view.ahead) != (before.phase, before.ahead):
+            updates[status] = render.status(view)
         if view.phase == "stopped":
             return updates | panel.clear()
         if view.phase == "done" and view.comparison_id:

@@ -13,6 +13,7 @@ from app.export import export_zip
 from app.panel import Panel, Updates
 from creative4u.errors import InputError
 
+DELETE = "Delete this comparison"
 PAGE = 20  # rows a page of the list
 # One listener on the list's root: rows come and go, their buttons carry the comparison's id.
 ON_CLICK = """element.addEventListener('click', (event) => {
@@ -35,7 +36,9 @@ def build(desk: Desk, downloads: Path, tab: gr.Tab) -> None:
         with gr.Column(scale=6, min_width=320, elem_classes="c4-result"):
             told = gr.HTML('<p class="c4-empty">Choose a comparison to open it again.</p>')
             panel = Panel(desk.store, downloads, "history")
-            forget = gr.Button("Delete this comparison", visible=False, size="sm", variant="stop")
+            armed = gr.State(False)
+            forget = gr.Button(DELETE, visible=False, size="sm",
+                               elem_id="forget")
 
     def listed(limit: int) -> Updates:
         found = desk.store.latest(limit + 1)
@@ -50,12 +53,15 @@ def build(desk: Desk, downloads: Path, tab: gr.Tab) -> None:
             saved = desk.store.get(str(event.id))
         except InputError as error:
             return {told: render.problem(str(error)), **panel.clear()}
-        return {told: render.asked(saved), forget: gr.update(visible=True), **panel.show(saved)}
+        return {told: render.asked(saved), armed: False, **panel.show(saved),
+                forget: gr.update(visible=True, value=DELETE)}
 
-    def deleted(key: str | None, limit: int) -> Updates:
+    def deleted(key: str | None, limit: int, sure: bool) -> Updates:
+        if not sure:
+            return {armed: True, forget: gr.update(value="Press again to delete it for good")}
         if key:
             desk.store.delete(key)
-        return {told: '<p class="c4-empty">Deleted, with its images.</p>',
+        return {told: '<p class="c4-empty">Deleted, with its images.</p>', armed: False,
                 forget: gr.update(visible=False), **panel.clear(), **listed(limit)}
 
     def pack() -> Updates:
@@ -73,6 +79,7 @@ def build(desk: Desk, downloads: Path, tab: gr.Tab) -> None:
     tab.select(listed, shown, [rows, more], **quiet)
     panel.feedback.input(listed, shown, [rows, more], **quiet)
     more.click(older, shown, [shown, rows, more], **quiet)
-    rows.click(reopen, None, [told, forget, *panel.parts], **quiet)
-    forget.click(deleted, [panel.key, shown], [told, forget, rows, more, *panel.parts], **quiet)
+    rows.click(reopen, None, [told, forget, armed, *panel.parts], **quiet)
+    forget.click(deleted, [panel.key, shown, armed],
+                 [told, forget, armed, rows, more, *panel.parts], **quiet)
     export.click(pack, None, [packed, download], **quiet)

@@ -125,6 +125,12 @@ def test_compare_read_along_give_feedback_and_find_it_again(
     exported = (tmp_path / "pairs" / "pairs.jsonl").read_text("utf-8").splitlines()
     assert [CreativePair.model_validate_json(line).label for line in exported] == ["B"]
 
+    page.locator("#forget").click()
+    expect(page.locator("#forget")).to_have_text("Press again to delete it for good")
+    page.locator("#forget").click()
+    expect(page.locator("#history-outcome")).to_be_hidden()
+    expect(page.locator("#history")).to_contain_text("Nothing here yet.")
+
 
 def test_bad_input_is_told_in_place_and_the_page_goes_on(
         page: Page, images: tuple[Path, Path], tmp_path: Path) -> None:
