@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from creative4u.backbone.classifier import class_names
 from creative4u.backbone.conse import ConSE
 from creative4u.backbone.sentences import sentence_vectors
 from creative4u.images import load_image
-from creative4u.moon.contents import Content
+from creative4u.moon.contents import Content, Looked
 from creative4u.moon.experts import ModalityExperts
 from creative4u.moon.features import CLASSES, IMAGE_WIDTH, TEXT_WIDTH, FeatureStore
 
@@ -62,7 +63,7 @@ class FeaturesBackbone(nn.Module):
     ) -> None:
         super().__init__()
         self.width = TEXT_WIDTH
-        self.store = store or FeatureStore()
+        self.store = FeatureStore() if store is None else store
         self.classes = nn.Linear(CLASSES, self.width, bias=False)
         self.dino = nn.Linear(DINO_WIDTH, self.width)
         self.text = nn.Linear(TEXT_WIDTH, self.width)
@@ -129,7 +130,10 @@ def collate(store: FeatureStore, contents: Sequence[Content]) -> dict[str, Tenso
     image = np.zeros((len(contents), IMAGE_WIDTH), np.float32)
     text = np.zeros((len(contents), TEXT_WIDTH), np.float32)
     files = {row: one.image for row, one in enumerate(contents) if isinstance(one.image, Path)}
-    loose = [row for row, one in enumerate(contents) if one.image is not None and row not in files]
+    for row, one in enumerate(contents):
+        if isinstance(one.image, Looked):
+            image[row] = one.image.row
+    loose = [row for row, one in enumerate(contents) if isinstance(one.image, Image.Image)]
     if files:
         image[list(files)] = store.files(list(files.values()), load_image)
     if loose:

@@ -45,4 +45,3 @@ def info_nce(
             more = more.masked_fill(wide == keys[rows][:, None], float("-inf"))
         scores = torch.cat([scores, more], dim=1)
     return nn.functional.cross_entropy(scores, rows, reduction="none")
-

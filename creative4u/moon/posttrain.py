@@ -29,8 +29,8 @@ from creative4u.moon.encoder import Encoder, load_encoder
 from creative4u.moon.experts import MODALITIES, load_balance
 from creative4u.moon.features import FeatureStore
 from creative4u.moon.infonce import info_nce
-from creative4u.moon.matryoshka import matryoshka
 from creative4u.moon.items import read_world
+from creative4u.moon.matryoshka import matryoshka
 from creative4u.moon.pretrain import shaken
 from creative4u.moon.queue import NegativeQueue, gathered
 from creative4u.moon.trainer import TrainConfig, train

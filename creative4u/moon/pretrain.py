@@ -23,13 +23,15 @@ from creative4u.errors import InputError
 from creative4u.moon.alignment import cross_modal
 from creative4u.moon.augment import rule_writer
 from creative4u.moon.baselines import Frozen
-from creative4u.moon.contents import Content
+from creative4u.moon.contents import Content, Looked
 from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
 from creative4u.moon.experts import load_balance
-from creative4u.moon.features import FeatureStore
-from creative4u.moon.matryoshka import matryoshka
+from creative4u.moon.features import CLASSES, FeatureStore
+from creative4u.moon.features_backbone import FeaturesBackbone
 from creative4u.moon.items import Item, read_items, read_world
+from creative4u.moon.matryoshka import matryoshka
 from creative4u.moon.trainer import TrainConfig, train
+from creative4u.moon.virtual import VirtualPictures, dressed
 
 PROMPTS = {
     "title": "the product's title",
@@ -55,6 +57,8 @@ class PretrainConfig(TrainConfig):
     words: int = 256  # how many words teacher and student are compared on
     rho: float = 0.01  # load balance
     images: int = 4  # the first images of an item that are learnt from
+    virtual: int = 32  # virtual pictures of the classifier's classes in a batch, beside `batch`
+    forms: int = 2  # titles written for each thing
     noise: float = 0.1  # of the frozen features, relative; stands in for image augmentation
 
 
@@ -85,13 +89,14 @@ def pictures(config: PretrainConfig) -> list[Picture]:
     ]
 
 
-def answer(item: Item, prompt: str, random: np.random.Generator) -> str:
-    """What the prompt asks of the item."""
+def answer(item: Item, prompt: str, form: int) -> str:
+    """What the prompt asks of the item; `form` chooses between several ways to say it."""
+    random = np.random.default_rng([form, *item.item_id.encode()])
     if prompt == "attributes" and item.attributes:
         return ", ".join(item.attributes)
-    if prompt == "subject" or not item.attributes:
+    if prompt != "title":
         return item.name or item.title
-    return rule_writer(item, random)
+    return rule_writer(item, random) if item.attributes else dressed(item.name, random)
 
 
 def shaken(batch: Mapping[str, Tensor], noise: float) -> dict[str, Tensor]:
@@ -113,19 +118,50 @@ class Pretraining:
         self.words = list(dict.fromkeys(one.item.name for one in self.all if one.item.name))
         self.taught = self.teacher.encode([one.content for one in self.all])  # (N, 384)
         self.said = self.teacher.encode([Content(word) for word in self.words])  # (W, 384)
+        self.pictures = VirtualPictures() if config.virtual else None
+        if isinstance(encoder.backbone, FeaturesBackbone):  # read all that will be told, once
+            things = [one.item for one in self.all] + [self.of_class(c) for c in self.classes]
+            store.texts([answer(x, p, f) for x in things for p in PROMPTS for f in self.forms])
+
+    @property
+    def classes(self) -> range:
+        return range(CLASSES if self.pictures else 0)
+
+    @property
+    def forms(self) -> range:
+        return range(self.config.forms)
+
+    def of_class(self, one: int) -> Item:
+        """The item that a virtual picture shows."""
+        assert self.pictures is not None
+        name = self.pictures.names[one].split(",")[0]
+        return Item(f"class-{one}", name, name=name)
+
+    def draw(self, random: np.random.Generator) -> list[Picture]:
+        """Named pictures, and virtual ones beside them."""
+        count = min(self.config.batch, len(self.named))
+        some = [self.all[int(row)] for row in random.choice(self.named, count, replace=False)]
+        if self.pictures is None:
+            return some
+        classes = random.choice(CLASSES, self.config.virtual, replace=False).tolist()
+        rows = self.pictures.draw(classes, random)
+        for one, row in zip(classes, rows, strict=True):
+            key = len(self.all) + one
+            some.append(Picture(Content(image=Looked(row)), self.of_class(one), key))
+        return some
 
     def __call__(
         self, step: int, random: np.random.Generator
     ) -> tuple[Tensor, Mapping[str, float]]:
         """One batch: names, prompts, teacher, balance."""
         config = self.config
-        chosen = random.choice(self.named, min(config.batch, len(self.named)), replace=False)
-        some = [self.all[int(row)] for row in chosen]
+        some = self.draw(random)
         keys = torch.tensor([one.key for one in some])
         prompt = str(random.choice(list(PROMPTS)))
-        told = [Content(answer(one.item, "title", random)) for one in some]
+        forms = random.integers(0, config.forms, len(some)).tolist()
+        told = [Content(answer(x.item, "title", f)) for x, f in zip(some, forms, strict=True)]
         asked = [Content(PROMPTS[prompt], one.content.image) for one in some]
-        answers = [Content(answer(one.item, prompt, random)) for one in some]
+        answers = [Content(answer(x.item, prompt, f)) for x, f in zip(some, forms, strict=True)]
         images = [one.content for one in some]
         image, text, ask, reply = self.vectors([images, told, asked, answers])
         named = sum(

@@ -1,0 +1,156 @@
+"""Training on a drawn shop: it learns, it resumes, and what it saves is what it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from fake_store import FakeStore
+from torch import nn
+
+from creative4u.errors import InputError
+from creative4u.moon.behaviour import Behaviour
+from creative4u.moon.contents import Content
+from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
+from creative4u.moon.filtering import FilterConfig
+from creative4u.moon.items import Item
+from creative4u.moon.posttrain import PosttrainConfig, Posttraining
+from creative4u.moon.trainer import TrainConfig, rate_at, train
+from creative4u.moon.triplets import Triplets
+
+THINGS = ("boot", "lamp", "drum", "sofa", "kite", "ring")
+
+
+def shop() -> list[Item]:
+    return [
+        Item(
+            item_id=f"p{n}",
+            title=f"Avelo {colour} {thing}",
+            category="things" if n % 2 else "goods",
+            images=(Path(f"{thing}/{n}-0.jpg"), Path(f"{thing}/{n}-1.jpg")),
+            name=thing,
+            colour=colour,
+            brand=f"brand{n}",
+            split="train",
+        )
+        for n, (thing, colour) in enumerate((t, c) for t in THINGS for c in ("red", "blue"))
+    ]
+
+
+def behaviour(items: list[Item]) -> Behaviour:
+    pairs = [(THINGS.index(item.name), row) for row, item in enumerate(items)]
+    passed = {q: tuple(r for r, i in enumerate(items) if i.name != t)[:4]
+              for q, t in enumerate(THINGS)}  # fmt: skip
+    return Behaviour(
+        queries=tuple(f"cheap {thing}" for thing in THINGS),
+        bought=np.array(pairs),
+        purchases=np.ones(len(pairs), np.int64),
+        passed=passed,
+        exposure=np.full(len(items), 10),
+    )
+
+
+def small() -> Encoder:
+    torch.manual_seed(0)
+    config = EncoderConfig(layers=1, dim=32, dims=(16, 32), experts=3, rank=2)
+    encoder = Encoder(config, FakeStore())
+    nn.init.normal_(encoder.backbone.dino.weight, std=0.05)
+    return encoder
+
+
+def stage(encoder: Encoder, config: PosttrainConfig) -> Posttraining:
+    items = shop()
+    triplets = Triplets(items, behaviour(items), config.images)
+    return Posttraining(encoder, config, triplets, Accelerator(cpu=True))
+
+
+def run(config: PosttrainConfig, stop_after: int | None = None) -> Path:
+    encoder = small()
+    part = stage(encoder, config)
+    extra = nn.ModuleDict({"queue": part.queue, "chosen": part.chosen})
+    return train(encoder, part, config, Accelerator(cpu=True), extra, stop_after)
+
+
+def config(tmp_path: Path) -> PosttrainConfig:
+    return PosttrainConfig(
+        out=str(tmp_path / "whole"), steps=6, first_steps=2, batch=5, queue=12, hard=2,
+        checkpoint_steps=2, log_steps=3, warmup=1, rate=1e-3,
+        margins=FilterConfig(margin_start=1.0),  # strict, so that filtering shows
+    )  # fmt: skip
+
+
+def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path) -> None:
+    whole = config(tmp_path)
+    cut = replace(whole, out=str(tmp_path / "cut"))
+    first = load_encoder(run(whole), FakeStore()).state_dict()
+    run(cut, stop_after=4)  # inside step two: the choice of hard negatives is in the checkpoint
+    second = load_encoder(run(cut), FakeStore()).state_dict()
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_it_learns_what_is_bought(tmp_path: Path) -> None:
+    settings = replace(config(tmp_path), steps=30, first_steps=15, batch=12)
+    before, after = small(), load_encoder(run(settings), FakeStore())
+    asked = [Content(f"cheap {thing}") for thing in THINGS]
+    shown = [item.content for item in shop()]
+
+    def margin(encoder: Encoder) -> float:
+        scores = encoder.encode(asked) @ encoder.encode(shown).T  # (6, 12)
+        own = np.kron(np.eye(len(THINGS)), np.ones(2)) > 0
+        return float(scores[own].mean() - scores[~own].mean())
+
+    assert margin(after) > margin(before) + 0.1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"alignment": False}, {"filter": False}, {"augment": False}, {"queue": 0}, {"circle": 0.0}],
+)
+def test_every_ablation_runs_and_changes_the_outcome(tmp_path: Path, change: dict) -> None:
+    settings = replace(config(tmp_path), steps=3, first_steps=1)
+    whole = load_encoder(run(settings), FakeStore()).state_dict()
+    without = replace(settings, out=str(tmp_path / "without"), **change)
+    other = load_encoder(run(without), FakeStore()).state_dict()
+    assert not all(torch.equal(whole[name], other[name]) for name in whole)
+
+
+def test_saved_is_loaded_and_a_batch_of_one_is_a_batch_of_many(tmp_path: Path) -> None:
+    encoder = small()
+    contents = [item.content for item in shop()] + [Content("a kite"), shop()[0].content.only_image]
+    vectors = encoder.encode(contents)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(contents)), abs=1e-5)
+    one_by_one = np.concatenate([encoder.encode([content]) for content in contents])
+    assert one_by_one == pytest.approx(vectors, abs=1e-5)
+    loaded = load_encoder(encoder.save(tmp_path / "e.safetensors"), FakeStore())
+    assert loaded.config == encoder.config
+    assert np.array_equal(loaded.encode(contents), vectors)
+    half = load_encoder(encoder.save(tmp_path / "h.safetensors", half=True), FakeStore())
+    assert (half.encode(contents) * vectors).sum(1) == pytest.approx(np.ones(14), abs=1e-3)
+
+
+def test_matryoshka_is_the_first_dimensions_normalised_anew() -> None:
+    encoder = small()
+    whole = encoder.encode([Content("a kite")])[0]
+    first = encoder.encode([Content("a kite")], 16)[0]
+    assert first == pytest.approx(whole[:16] / np.linalg.norm(whole[:16]), abs=1e-5)
+    with pytest.raises(InputError, match="dim"):
+        encoder.encode([Content("a kite")], 33)
+
+
+def test_nothing_to_embed_and_no_encoder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to embed"):
+        Content()
+    with pytest.raises(InputError, match="no encoder"):
+        load_encoder(tmp_path / "none.safetensors")
+
+
+def test_rate_warms_up_and_falls_to_a_tenth() -> None:
+    settings = TrainConfig(steps=110, warmup=10, rate=1.0)
+    assert [rate_at(step, settings) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert rate_at(60, settings) == pytest.approx(0.55)
+    assert rate_at(110, settings) == pytest.approx(0.1)
