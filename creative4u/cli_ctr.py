@@ -151,3 +151,87 @@ def calibrate(model: Model, world: World, days: Days = (26, 28), json: Json = Fa
         predictor.save(model)
     assert predictor.calibrator is not None
     answer({"model": model, "strength_impressions": predictor.calibrator.strength}, json)
+
+
+@app.command()
+def simulate(
+    world: World,
+    impressions: Annotated[int, typer.Option(min=1, help="Of each product.")] = 1000,
+    runs: Annotated[int, typer.Option(min=2, help="Seeds, for the intervals.")] = 20,
+    model: Annotated[
+        Path | None, typer.Option(help="Weights that `ctr newcomer` wrote; the shipped by default.")
+    ] = None,
+    verdicts: Annotated[
+        Path | None, typer.Option(help="Rows of `creative4u judge`, as a prior; needs --pairs.")
+    ] = None,
+    pairs: Annotated[Path | None, typer.Option(help="The pairs that were judged.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Where image features are kept.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the clicks.")] = 7,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A JSON file to write.")] = None,
+    json: Json = False,
+) -> None:
+    """Run the world online with every selection policy, on products that no prior was fitted on.
+
+    Example: `creative4u ctr simulate world --impressions 1000 --runs 20`
+    """
+    with working():
+        from creative4u.cli_ctr_world import judged, world_rates
+        from creative4u.ctr.abtest import TrialConfig, ab_test
+        from creative4u.ctr.features import read_fields
+        from creative4u.ctr.scorer import load_scorer
+        from creative4u.ctr.shop import read_shop
+        from creative4u.ctr.teach import gather
+
+        shop = read_shop(world)
+        kept = cache or Path(f"{world}-appearance.npz")
+        lesson = gather(shop, read_fields(), (0, 30), kept, progress=say)
+        said = judged(shop, verdicts, pairs) if verdicts else None
+        config = TrialConfig(impressions, runs, seed)
+        table = ab_test(lesson, world_rates(shop, world), load_scorer(model), config, said, say)
+    if out is not None:
+        from json import dumps
+
+        out.write_text(dumps(table, indent=1) + "\n", "utf-8")
+    if json:
+        print_json(table)
+        return
+    for name, row in table["policies"].items():
+        lifts = "  ".join(
+            f"over {base} {row[key][0]:+.1%} ({row[key][1]:+.1%} to {row[key][2]:+.1%})"
+            for base in ("random", "greedy")
+            if (key := f"lift_over_{base}") in row
+        )
+        print(
+            f"{name:20} CTR {row['ctr']:.3%}  CVR {row['cvr']:.2%}  RPM {row['rpm']:.2f}  {lifts}"
+        )
+
+
+@app.command()
+def study(
+    world: World,
+    out: Out,
+    moon: Annotated[
+        Path | None, typer.Option(help="MOON's vectors (safetensors); texts stand in without.")
+    ] = None,
+    keep: Annotated[float, typer.Option(min=0, max=1, help="Share of the training rows.")] = 1.0,
+    epochs: Annotated[int, typer.Option(min=1)] = 1,
+    augmented: Annotated[int, typer.Option(help="Images that S1 sees a second view of.")] = 1200,
+    cache: Annotated[Path | None, typer.Option(help="The folder of image features.")] = None,
+    half: Annotated[bool, typer.Option(help="Look at images in bfloat16: twice as fast.")] = False,
+    seed: Annotated[int, typer.Option(help="Of weights, order and hidden creatives.")] = 7,
+    json: Json = False,
+) -> None:
+    """The ladder: ID only, off-the-shelf visual, S1, S1+S2, +S3, +CUBE; started again, it goes on.
+
+    Example: `creative4u ctr study world --out runs/study --keep 0.2`
+    """
+    with working():
+        from creative4u.cli_ctr_world import ladder
+
+        rows = ladder(world, out, moon, keep, epochs, augmented, cache or out, half, seed)
+    if json:
+        print_json({"rungs": rows})
+        return
+    from creative4u.ctr.study import show
+
+    print(show(rows))

@@ -31,7 +31,7 @@ class ModelConfig:
     multimodal: int = 0  # width of the multimodal embedding; 0: no CUBE
     debias: bool = False
     hidden: tuple[int, ...] = (128, 64)
-    id_dropout: float = 0.1  # share of rows whose item and creative ids are hidden in training
+    id_dropout: float = 0.15  # share of training rows that lose an id, so that its absence is known
 
     @classmethod
     def of(
@@ -104,7 +104,7 @@ class CTRModel(nn.Module):
         nn.init.zeros_(self.position.weight)
 
     def forward(self, batch: Batch) -> Tensor:
-        """(B,) logits. In training, `id_dropout` of the rows lose their item and creative ids."""
+        """(B,) logits. In training, `id_dropout` of the rows lose user or creative and item ids."""
         logits: Tensor = self.tower(self.describe(batch))[:, 0]
         biased: Tensor = logits + self.position(batch.position)[:, 0]
         return biased
@@ -113,10 +113,7 @@ class CTRModel(nn.Module):
         """(B, total): what the tower sees of each impression."""
         ids = self._known(batch.ids)
         if self.training and self.config.id_dropout:
-            gone = torch.rand(len(ids), 1) < self.config.id_dropout
-            which = torch.zeros(ids.shape[1], dtype=torch.bool)
-            which[[self.place["item"], self.place["creative"]]] = True
-            ids = ids.masked_fill(gone & which, UNSEEN)
+            ids = self._dropped(ids)
         each = [table(ids[:, column]) for column, table in enumerate(self.embeddings)]
         parts = [*each, batch.numbers]
         user, query, item, creative = (each[self.place[name]] for name in ROLES)
@@ -142,6 +139,15 @@ class CTRModel(nn.Module):
     def adjusted(self, z: Tensor) -> Tensor:
         """(..., Dv) visual features, debiased where the model has S3's network."""
         return z if self.debias is None else self.debias(z)
+
+    def _dropped(self, ids: Tensor) -> Tensor:
+        """Rows of unknown shoppers, of new creatives, and half of these of new items."""
+        user, creative = torch.rand(2, len(ids)) < self.config.id_dropout
+        item = creative & (torch.rand(len(ids)) < 0.5)
+        gone = torch.zeros_like(ids, dtype=torch.bool)
+        for name, rows in (("user", user), ("creative", creative), ("item", item)):
+            gone[:, self.place[name]] = rows
+        return ids.masked_fill(gone, UNSEEN)
 
     def _number(self, batch: Batch, name: str) -> Tensor:
         return batch.ids[:, self.place[name]]

@@ -127,13 +127,13 @@ class LinUCB:
 
 
 @dataclass
-class Oracle(Counting):
-    """The creative whose true CTR is largest: what can be reached. Simulation only."""
+class Fixed(Counting):
+    """Always the creative with the largest value; with the true CTRs it is the oracle."""
 
-    truth: Floats  # (P, K)
+    values: Floats  # (P, K)
 
     def choose(self, shown: Floats, clicks: Floats, valid: Flags, rng: np.random.Generator) -> Ints:
-        return np.tile(best(self.truth, valid), (len(shown), 1))
+        return np.tile(best(self.values, valid), (len(shown), 1))
 
 
 def best(values: Floats, valid: Flags) -> Ints:

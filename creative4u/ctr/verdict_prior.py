@@ -32,8 +32,8 @@ def strengths(pairs: Sequence[tuple[int, int, float]], count: int) -> Floats:
     p = np.array([pair[2] for pair in pairs])
     for _ in range(ROUNDS):
         expected = 1 / (1 + np.exp(s[b] - s[a]))
-        gradient = np.bincount(a, p - expected, count) - np.bincount(b, p - expected, count)
-        gradient = gradient - PULL * s
+        wins = np.bincount(a, p - expected, count) - np.bincount(b, p - expected, count)
+        gradient = wins - PULL * s
         curve = expected * (1 - expected)
         hessian = PULL * np.eye(count)
         for row, column, sign in ((a, a, 1), (b, b, 1), (a, b, -1), (b, a, -1)):

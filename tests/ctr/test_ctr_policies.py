@@ -8,9 +8,9 @@ import pytest
 
 from creative4u.ctr.policies import (
     EpsilonGreedy,
+    Fixed,
     Greedy,
     LinUCB,
-    Oracle,
     Policy,
     Random,
     Thompson,
@@ -72,7 +72,7 @@ def test_linucb_learns_one_step_by_hand() -> None:
 
 
 def test_the_oracle_and_random_by_hand() -> None:
-    oracle = play(Oracle(CTR), WORLD, impressions=50, runs=3, seed=1)
+    oracle = play(Fixed(CTR), WORLD, impressions=50, runs=3, seed=1)
     assert oracle.ctr == pytest.approx(np.full(3, (0.4 + 0.3) / 2))
     assert oracle.cvr == pytest.approx(np.full(3, 0.5))
     assert oracle.rpm == pytest.approx(np.full(3, 1000 * (0.4 * 0.5 * 10 + 0.3 * 0.5 * 20) / 2))
@@ -85,7 +85,7 @@ def test_the_oracle_and_random_by_hand() -> None:
 def test_learning_policies_beat_random_and_lose_to_the_oracle(policy: Policy) -> None:
     runs = {
         name: play(one, WORLD, impressions=500, runs=20, seed=2)
-        for name, one in (("random", Random()), ("it", policy), ("oracle", Oracle(CTR)))
+        for name, one in (("random", Random()), ("it", policy), ("oracle", Fixed(CTR)))
     }
     table = compare(runs)
     assert table["it"]["lift_over_random"][1] > 0

@@ -1,0 +1,126 @@
+"""A world's folder in, what simulate and study need of it out; here alone its truth is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from creative4u.cli_door import say
+from creative4u.errors import InputError
+
+# Rooms are imported inside functions alone, so a Shop, Rates and Unbiased are Any here.
+
+
+def world_rates(shop: Any, world: Path) -> Any:
+    """True CTRs, for the simulation's environment; purchases and prices as the log has them."""
+    import duckdb
+    import numpy as np
+
+    from creative4u.ctr.abtest import Rates
+    from data.world.truth import read_truth
+
+    truth = read_truth(world / "truth", "creatives", "evaluation")
+    if truth["creative_id"].to_pylist() != shop.creative_ids.tolist():
+        raise InputError(f"{world}: its truth and its images are not of the same creatives")
+    counted = duckdb.execute(
+        """SELECT creative_id, sum(purchase) AS purchases, sum(click) AS clicks, avg(price) AS price
+           FROM read_parquet(?) GROUP BY 1""",
+        [str(shop.log / "*.parquet")],
+    ).fetchnumpy()
+    columns = {name: np.zeros(len(shop.creative_ids)) for name in ("purchases", "clicks", "price")}
+    for name, column in columns.items():
+        column[counted["creative_id"]] = np.asarray(counted[name], float)
+    return Rates(ctr=truth["unbiased_ctr"].to_numpy(), **columns)
+
+
+def judged(
+    shop: Any, verdicts: Path, pairs: Path | None
+) -> dict[int, list[tuple[int, int, float]]]:
+    """Verdicts by product number and place, for pairs of the shop's images."""
+    import numpy as np
+
+    from creative4u.ctr.simulate import places_of
+    from creative4u.ctr.verdict_prior import read_verdicts
+
+    if pairs is None:
+        raise InputError("--verdicts needs --pairs, the file whose pairs were judged")
+    products = np.unique(shop.products, return_inverse=True)[1]
+    place = places_of(products)
+    places = {
+        "/".join(image.parts[-2:]): (int(product), int(number))
+        for image, product, number in zip(shop.images, products, place, strict=True)
+    }
+    return read_verdicts(verdicts, pairs, places)
+
+
+def unbiased_test(shop: Any, world: Path) -> Any:
+    """Every creative under every query of its product, with its true CTR."""
+    import duckdb
+    import numpy as np
+
+    from creative4u.ctr.study import Unbiased
+    from data.world.truth import read_truth
+
+    truth = read_truth(world / "truth", "queries", "evaluation")
+    counted = duckdb.execute(
+        "SELECT creative_id, any_value(product_id) AS item FROM read_parquet(?) GROUP BY 1",
+        [str(shop.log / "*.parquet")],
+    ).fetchnumpy()
+    item = dict(zip(counted["creative_id"].tolist(), counted["item"].tolist(), strict=True))
+    creative = truth["creative_id"].to_numpy()
+    return Unbiased(
+        creative,
+        truth["query_id"].to_numpy(),
+        np.array([item.get(one, -1) for one in creative.tolist()]),
+        truth["unbiased_ctr"].to_numpy().astype(float),
+    )
+
+
+def ladder(
+    world: Path,
+    out: Path,
+    moon: Path | None,
+    keep: float,
+    epochs: int,
+    augmented: int,
+    cache: Path,
+    half: bool,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Embed by every step, fit and measure every rung."""
+    import numpy as np
+
+    from creative4u.ctr.appearance import cached_appearance
+    from creative4u.ctr.embed import visual_ladder, with_texts
+    from creative4u.ctr.embeddings import load_embeddings
+    from creative4u.ctr.features import read_fields
+    from creative4u.ctr.fit import FitConfig
+    from creative4u.ctr.shop import count_cells, read_shop
+    from creative4u.ctr.study import Rung, StudyConfig, hidden_creatives, study
+    from creative4u.ctr.train import TrainConfig
+    from creative4u.ctr.visual import VisualConfig
+
+    shop = read_shop(world)
+    training = TrainConfig(epochs=epochs, seed=seed)
+    config = StudyConfig(FitConfig(training, keep=keep), seed=seed)
+    hidden = hidden_creatives(shop, config)
+    rows = np.flatnonzero(~np.isin(shop.creative_ids, hidden))
+    seen = cached_appearance(shop.images, cache / "appearance.npz", half=half, progress=say)
+    other = cached_appearance(
+        shop.images[:augmented], cache / "augmented.npz", True, half, progress=say
+    )
+    cells = count_cells(shop, read_fields(), training.train_days)
+    visual = visual_ladder(seen, other, cells, shop.classes, rows, VisualConfig(seed=seed), say)
+    vectors = {
+        name: with_texts(shop, one, load_embeddings(moon) if moon else None)
+        for name, one in visual.items()
+    }
+    rungs = [
+        Rung("ID only", None),
+        Rung("off-the-shelf", vectors["off-the-shelf"]),
+        Rung("S1", vectors["s1"]),
+        Rung("S1+S2", vectors["s1+s2"]),
+        Rung("S1+S2+S3", vectors["s1+s2"], debias=True),
+        Rung("S1+S2+S3+CUBE", vectors["s1+s2"], debias=True, cube=True),
+    ]
+    return study(shop, rungs, unbiased_test(shop, world), config, out, say)

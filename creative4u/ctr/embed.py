@@ -1,0 +1,96 @@
+"""Appearances, clicks and texts in; the visual embeddings of each training step out.
+
+off-the-shelf -> S1 -> S1 + S2 of arXiv 2205.04168, all of one width, each dimension scaled to unit
+variance, so that a CTR model can be compared on them. The multimodal part is MOON's where a file of
+its vectors is given; without one, the title's and query's sentence vectors stand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from creative4u.backbone.sentences import sentence_vectors
+from creative4u.ctr.appearance import Appearance
+from creative4u.ctr.click_pool import ClickPool
+from creative4u.ctr.embeddings import Embeddings, principal
+from creative4u.ctr.shop import Cells, Shop
+from creative4u.ctr.visual import (
+    VisualConfig,
+    VisualEncoder,
+    off_the_shelf,
+    train_s1,
+    train_s2,
+)
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+TEXT_WIDTH = 32  # of the stand-in for MOON's vectors
+
+
+def visual_ladder(
+    seen: Appearance,
+    augmented: Appearance,
+    cells: Cells,
+    classes: Ints,
+    rows: Ints,
+    config: VisualConfig,
+    progress: Callable[[str], None] = lambda line: None,
+) -> dict[str, Floats]:
+    """Embeddings (N, width) by step: "off-the-shelf", "s1", "s1+s2", and "s2" alone.
+
+    Args:
+        seen: N creatives.
+        augmented: the other view of the first M of them; S1 learns from those.
+        cells: the training days' counts.
+        classes: (N,) categories.
+        rows: the creatives that training may see.
+        config: widths and steps.
+        progress: told of each step's loss.
+    """
+    known = np.isin(cells.creative, rows) & (cells.query >= 0)
+    pool = ClickPool.build(
+        cells.query[known], cells.creative[known], cells.shown[known], cells.clicks[known], classes
+    )
+    found = {"off-the-shelf": off_the_shelf(seen, config.width, rows)}
+    torch.manual_seed(config.seed)
+    fresh = VisualEncoder(config.width, config.dropout)
+    encoder = VisualEncoder(config.width, config.dropout)
+    encoder.load_state_dict(fresh.state_dict())
+    viewed = rows[rows < len(augmented)]
+    losses = train_s1(encoder, seen.take(viewed), augmented.take(viewed), config)
+    progress(f"S1: 1 - cosine {losses[0]:.3f} to {losses[-1]:.3f}")
+    found["s1"] = encoder.embed(seen)
+    for name, one in (("s1+s2", encoder), ("s2", fresh)):
+        losses = train_s2(one, seen, pool, config)
+        progress(f"{name}: InfoNCE {losses[0]:.3f} to {losses[-1]:.3f}")
+        found[name] = one.embed(seen)
+    return {name: standardised(vectors, rows) for name, vectors in found.items()}
+
+
+def standardised(vectors: Floats, rows: Ints) -> Floats:
+    """Each dimension at mean 0 and variance 1 over `rows`."""
+    mean, deviation = vectors[rows].mean(axis=0), vectors[rows].std(axis=0)
+    scaled: Floats = ((vectors - mean) / np.maximum(deviation, 1e-6)).astype(np.float32)
+    return scaled
+
+
+def with_texts(shop: Shop, visual: Floats, moon: Embeddings | None = None) -> Embeddings:
+    """The visual embedding beside MOON's vectors, or beside sentence vectors of title and query."""
+    if moon is not None:
+        return replace(moon, visual=visual)
+    titles = list(dict.fromkeys(shop.titles))
+    texts = sentence_vectors([*titles, *shop.queries])
+    turned = principal(texts, TEXT_WIDTH, np.arange(len(texts)))
+    place = {title: row for row, title in enumerate(titles)}
+    return Embeddings(
+        shop.creative_ids,
+        shop.query_ids,
+        visual,
+        turned[[place[title] for title in shop.titles]],
+        turned[len(titles) :],
+    )
