@@ -118,7 +118,7 @@ def report(saved: Saved) -> str:
                  parts=[outcome(verdict), shown, protocol(verdict), finished(verdict)])
 
 
-@lru_cache(128)
+@lru_cache(64)
 def data_uri(jpeg: bytes, side: int = SHOWN_SIDE) -> str:
     """JPEG bytes of ours as a data: address, shrunk to `side` pixels."""
     return _uri(load_image(jpeg), side)

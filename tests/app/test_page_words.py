@@ -62,9 +62,10 @@ def test_half_written_reasoning_is_shown_as_far_as_it_goes() -> None:
 
 
 def test_degrees_become_meters_and_other_text_stays_text() -> None:
-    meters, like = sentences.seen("size 63 stand_out 09 edge 90 like running shoe")
+    meters, like = sentences.seen("size 63 stand_out 09 edge 45 shine 90 like running shoe")
     assert [(meter.label, round(meter.share, 2)) for meter in meters] == [
-        ("Product size", 0.7), ("Stands out", 0.1), ("Edge", 1.0)]
+        ("Product size", 0.7), ("Stands out", 0.1), ("Product at the edge", 0.5),
+        ("Shine", 1.0)]
     assert like == "running shoe"
     assert sentences.seen("A red bag.") == ([], "A red bag.")
 
