@@ -98,3 +98,9 @@ def test_the_default_place_follows_creative4u_home(
 def _pictures(url: str) -> int:
     with create_engine(url).connect() as db:
         return int(db.execute(text("select count(*) from pictures")).scalar_one())
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nosuchdatabase://x", "sqlite:////no/such/folder/x.db"])
+def test_a_url_of_no_use_is_one_clear_line(url: str) -> None:
+    with pytest.raises(InputError, match=r"^the history cannot be kept there: [^\n]+$"):
+        Store(url)
