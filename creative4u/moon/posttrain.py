@@ -28,6 +28,7 @@ from creative4u.moon.contents import Content
 from creative4u.moon.encoder import Encoder, load_encoder
 from creative4u.moon.experts import MODALITIES, load_balance
 from creative4u.moon.features import FeatureStore
+from creative4u.moon.guided import GUIDES, GuidedHeads
 from creative4u.moon.infonce import info_nce
 from creative4u.moon.items import read_world
 from creative4u.moon.matryoshka import matryoshka
@@ -59,6 +60,7 @@ class PosttrainConfig(TrainConfig):
     augment: bool = True
     rho: float = 0.01  # L_aux
     sigma: float = 0.001  # L_sparsity
+    guide: float = 0.1  # the guided experts' weight, where the encoder has both
     noise: float = 0.1
     margins: filtering.FilterConfig = field(default_factory=filtering.FilterConfig)
 
@@ -85,6 +87,7 @@ class Vectors:
     positive: tuple[Tensor, Tensor, Tensor]
     negative: tuple[Tensor, Tensor, Tensor]
     gates: Tensor  # (9 B, Z), in the order query, positive, negative by t, i, mm
+    guides: Tensor  # (9 B, guided, W) in the same order
 
 
 class Posttraining:
@@ -101,7 +104,18 @@ class Posttraining:
         self.accelerator = accelerator
         self.queue = NegativeQueue(config.queue, encoder.config.dim).to(accelerator.device)
         self.chosen = Chosen(len(triplets.pairs), len(triplets.items), config.hard)
+        self.guides = (
+            GuidedHeads(triplets.items, encoder.backbone.width).to(accelerator.device)
+            if encoder.config.experts and encoder.config.guided == GUIDES
+            else None
+        )
         self.narrowed = False
+
+    @property
+    def extra(self) -> nn.ModuleDict:
+        """What is trained and remembered beside the encoder."""
+        parts: dict[str, nn.Module] = {"queue": self.queue, "chosen": self.chosen}
+        return nn.ModuleDict(parts | ({"guides": self.guides} if self.guides else {}))
 
     def __call__(
         self, step: int, random: np.random.Generator
@@ -115,11 +129,21 @@ class Posttraining:
         keys = torch.tensor([one.key for one in batch], device=vectors.gates.device)
         negative_keys = torch.tensor([one.negative_key for one in batch], device=keys.device)
         if not second:
-            return self.nine_pairs(vectors, keys)
+            loss, said = self.nine_pairs(vectors, keys)
+            return loss + self.guided(vectors, batch), said
         progress = (step - self.config.first_steps) / max(
             1, self.config.steps - self.config.first_steps
         )
-        return self.triplet_loss(vectors, keys, negative_keys, progress)
+        loss, said = self.triplet_loss(vectors, keys, negative_keys, progress)
+        return loss + self.guided(vectors, batch), said
+
+    def guided(self, vectors: Vectors, batch: Sequence[Triplet]) -> Tensor:
+        """The guided experts' loss on the positives' mm rows; 0 without such experts."""
+        if self.guides is None:
+            return vectors.gates.new_zeros(())
+        rows = vectors.guides[5 * len(batch) : 6 * len(batch)]
+        loss: Tensor = self.guides(rows, [one.positive for one in batch])
+        return self.config.guide * loss
 
     def narrow(self) -> None:
         """Choose hard negatives and the least similar positives by the encoder as it is now.
@@ -154,7 +178,9 @@ class Posttraining:
         moved = {name: tensor.to(device) for name, tensor in collated.items()}
         encoded = self.encoder(shaken(moved, self.config.noise))
         q_t, q_i, q_mm, p_t, p_i, p_mm, n_t, n_i, n_mm = encoded.vectors.split(len(batch))
-        return Vectors((q_t, q_i, q_mm), (p_t, p_i, p_mm), (n_t, n_i, n_mm), encoded.gates)
+        return Vectors(
+            (q_t, q_i, q_mm), (p_t, p_i, p_mm), (n_t, n_i, n_mm), encoded.gates, encoded.guides
+        )
 
     def told_anew(self, batch: Sequence[Triplet], random: np.random.Generator) -> list[Content]:
         """The positives under enriched titles that the current encoder finds consistent."""
@@ -269,5 +295,4 @@ def main(config: PosttrainConfig, stop_after: int | None = None) -> Path:
     behaviour = read_behaviour(Path(config.world), len(items))
     triplets = Triplets(items, behaviour, config.images, config.rebalance)
     stage = Posttraining(encoder, config, triplets, accelerator)
-    extra = nn.ModuleDict({"queue": stage.queue, "chosen": stage.chosen})
-    return train(encoder, stage, config, accelerator, extra, stop_after)
+    return train(encoder, stage, config, accelerator, stage.extra, stop_after)

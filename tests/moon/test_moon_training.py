@@ -17,6 +17,7 @@ from creative4u.moon.behaviour import Behaviour
 from creative4u.moon.contents import Content
 from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
 from creative4u.moon.filtering import FilterConfig
+from creative4u.moon.guided import GuidedHeads
 from creative4u.moon.items import Item
 from creative4u.moon.posttrain import PosttrainConfig, Posttraining
 from creative4u.moon.trainer import TrainConfig, rate_at, train
@@ -71,8 +72,7 @@ def stage(encoder: Encoder, config: PosttrainConfig) -> Posttraining:
 def run(config: PosttrainConfig, stop_after: int | None = None) -> Path:
     encoder = small()
     part = stage(encoder, config)
-    extra = nn.ModuleDict({"queue": part.queue, "chosen": part.chosen})
-    return train(encoder, part, config, Accelerator(cpu=True), extra, stop_after)
+    return train(encoder, part, config, Accelerator(cpu=True), part.extra, stop_after)
 
 
 def config(tmp_path: Path) -> PosttrainConfig:
@@ -117,6 +117,24 @@ def test_every_ablation_runs_and_changes_the_outcome(tmp_path: Path, change: dic
     without = replace(settings, out=str(tmp_path / "without"), **change)
     other = load_encoder(run(without), FakeStore()).state_dict()
     assert not all(torch.equal(whole[name], other[name]) for name in whole)
+
+
+def test_guided_experts_learn_category_and_attributes() -> None:
+    items = [
+        Item("a", "boot", "shoes", attributes=("leather",)),
+        Item("b", "lamp", "home", attributes=()),
+    ]
+    heads = GuidedHeads(items, 2)
+    with torch.no_grad():
+        heads.category.weight.copy_(torch.tensor([[0.0, 2.0], [2.0, 0.0]]))  # home, shoes
+        heads.attribute.weight.copy_(torch.tensor([[3.0, 0.0]]))  # leather
+        for part in (heads.category, heads.attribute):
+            part.bias.zero_()
+    guides = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]])
+    # category logits (0, 2) for both: right for a, wrong for b; attribute logits 3 (yes), 0 (no)
+    category = (np.log1p(np.exp(-2)) + np.log1p(np.exp(2))) / 2
+    attribute = (np.log1p(np.exp(-3)) + np.log(2)) / 2
+    assert heads(guides, items).item() == pytest.approx(category + attribute, abs=1e-6)
 
 
 def test_saved_is_loaded_and_a_batch_of_one_is_a_batch_of_many(tmp_path: Path) -> None:
