@@ -45,6 +45,12 @@ class BackendError(Creative4UError):
     code = "backend"
 
 
+class RefusedError(BackendError):
+    """The server understood one request and will not take it: too long, an unknown model."""
+
+    code = "refused"
+
+
 class AssetError(Creative4UError):
     """A weight file could not be fetched, or is not the one that was pinned."""
 

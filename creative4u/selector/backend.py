@@ -8,7 +8,7 @@ from typing import Protocol
 
 from PIL.Image import Image
 
-from creative4u.errors import CompletionError
+from creative4u.errors import Creative4UError
 from creative4u.selector.prompt import Messages
 
 OnText = Callable[[int, str], None]  # row number, the text written so far
@@ -41,5 +41,5 @@ class Backend(Protocol):
 
     def complete(
         self, prompts: Sequence[Prompt], on_text: OnText | None = None
-    ) -> list[Completion | CompletionError]:
+    ) -> Sequence[Completion | Creative4UError]:
         """One completion a prompt, in order, all in one batch."""

@@ -1,6 +1,7 @@
 """A model's name in, a Judge out; the weights are loaded once per process.
 
 Nothing: the embedded Creative4U-160M. A local folder or a hub id: loaded with transformers.
+`http://...`: any OpenAI-compatible server.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from creative4u.backbone.feature_cache import cache_vision
 from creative4u.backbone.names import base_folder
-from creative4u.selector.config import PAPER, JudgeConfig, read_config
+from creative4u.errors import InputError
+from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
+from creative4u.selector.endpoints import is_url
 from creative4u.selector.evidence import evidence
 from creative4u.selector.judge import Judge
 from creative4u.selector.local import LocalBackend
+from creative4u.selector.openai_backend import CONCURRENCY, OpenAIBackend
 
 EMBEDDED = "Creative4U-160M"
 
@@ -32,11 +36,16 @@ def embedded_adapter() -> Path:
 
 
 @functools.cache
-def load_judge(model: str | None = None) -> Judge:
+def load_judge(model: str | None = None, *others: str, concurrency: int = CONCURRENCY) -> Judge:
     """The judge of a model's name; raises InputError, AssetError or what transformers says.
 
-    A folder with an adapter_config.json is an adapter on the base that it names.
+    A folder with an adapter_config.json is an adapter on the base that it names. `others` are
+    further servers of the same model, and `concurrency` the requests in flight over all of them.
     """
+    if model is not None and is_url(model):
+        return _served((model, *others), concurrency)
+    if others:
+        raise InputError("more than one model: several are allowed only as http://... addresses")
     folder = embedded_adapter() if model is None else Path(model)
     if (folder / "adapter_config.json").exists():
         config = read_config(folder)
@@ -51,6 +60,22 @@ def load_judge(model: str | None = None) -> Judge:
 def judge_of(model: Any, processor: Any, name: str, config: JudgeConfig) -> Judge:
     """A judge on a model that is already in memory."""
     backend = LocalBackend(model.eval(), processor, name, config.image_side)
+    return Judge(backend, config, evidence())
+
+
+def _served(urls: tuple[str, ...], concurrency: int) -> Judge:
+    """The judge of a served model, by the config of the folder that it was served from.
+
+    Where that folder is on another machine, the embedded model is known by its name, and any other
+    is judged in the paper's single pass.
+    """
+    backend = OpenAIBackend(urls, concurrency=concurrency)
+    config = PAPER
+    if backend.folder is not None and (backend.folder / FILE_NAME).is_file():
+        config = read_config(backend.folder)
+    elif backend.name == EMBEDDED:
+        config = read_config(embedded_adapter())
+    backend.image_side = config.image_side
     return Judge(backend, config, evidence())
 
 
