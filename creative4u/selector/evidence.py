@@ -51,15 +51,11 @@ def subject_facts(saliency_map: Array) -> dict[str, float]:
 
 
 class ImageEvidence:
-    """The judge's Evidence on the embedded helpers, each loaded when it is first asked."""
+    """The judge's Evidence on the embedded helpers, loaded once per process."""
 
     def __init__(self) -> None:
+        self.bridge = ConSE()
         self._vectors: OrderedDict[str, Array] = OrderedDict()
-
-    @functools.cached_property
-    def bridge(self) -> ConSE:
-        """From what a classifier sees to words."""
-        return ConSE()
 
     def measured(self, images: Sequence[Image]) -> list[dict[str, float]]:
         """Sharpness, light, contrast of the picture; area, centring and contact of its subject."""
