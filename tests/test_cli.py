@@ -67,7 +67,8 @@ class Brighter:
 @pytest.fixture
 def judge(monkeypatch: pytest.MonkeyPatch) -> Brighter:
     fake = Brighter()
-    loader = SimpleNamespace(load_judge=lambda model=None: fake)  # the real one imports torch
+    # the real one imports torch
+    loader = SimpleNamespace(load_judge=lambda *models, **options: fake)
     monkeypatch.setitem(sys.modules, "creative4u.selector.load", loader)
     return fake
 

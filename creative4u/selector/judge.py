@@ -116,9 +116,15 @@ class Judge:
 
     def prompts(self, request: PairRequest, orders: Sequence[Order] = BOTH) -> list[Prompt]:
         """The judge's own prompts of one pair, an order each; training rows are made of these."""
+        return self.asked(request, orders)[0]
+
+    def asked(
+        self, request: PairRequest, orders: Sequence[Order] = BOTH
+    ) -> tuple[list[Prompt], dict[Side, str] | None]:
+        """The prompts of one pair, and the facts of each side that stand in them."""
         with self._lock:
             self._observe([request.image_a, request.image_b])
-            return self._ask(request, orders)[0]
+            return self._ask(request, orders)
 
     def _judge(
         self, requests: Sequence[PairRequest], orders: Sequence[Order], on_event: OnEvent | None

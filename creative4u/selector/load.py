@@ -25,6 +25,7 @@ from creative4u.selector.evidence import evidence
 from creative4u.selector.judge import Judge
 from creative4u.selector.local import LocalBackend
 from creative4u.selector.openai_backend import CONCURRENCY, OpenAIBackend
+from creative4u.selector.prompts_only import PromptsOnly
 
 EMBEDDED = "Creative4U-160M"
 
@@ -55,6 +56,16 @@ def load_judge(model: str | None = None, *others: str, concurrency: int = CONCUR
         config = read_config(Path(source)) if Path(source).is_dir() else PAPER
         loaded, processor = _loaded(source)
     return judge_of(loaded, processor, EMBEDDED if model is None else str(model), config)
+
+
+@functools.cache
+def load_asker(model: str | None = None) -> Judge:
+    """A judge for its prompts alone: weights are loaded only where it observes with them."""
+    folder = embedded_adapter() if model is None else Path(model)
+    config = read_config(folder) if folder.is_dir() else PAPER
+    if config.observe or (model is not None and is_url(model)):
+        return load_judge(model)
+    return Judge(PromptsOnly(EMBEDDED if model is None else model), config, evidence())
 
 
 def judge_of(model: Any, processor: Any, name: str, config: JudgeConfig) -> Judge:

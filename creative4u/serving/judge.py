@@ -6,7 +6,6 @@ OUT stands OUT.meta.json, which says what OUT was made from: only the same input
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -18,12 +17,18 @@ from typing import IO, Any, Protocol
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from creative4u.errors import Creative4UError, InputError
-from creative4u.images import load_image
+from creative4u.errors import CompletionError, Creative4UError, InputError, RefusedError
 from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest
 from creative4u.serving.evaluate import Tally, read_verdicts
 from creative4u.serving.pairs import PairRow, RowError, count_rows, read_pairs
+from creative4u.serving.verdict_row import (
+    error_row,
+    origin_file,
+    origin_of,
+    outcome_fields,
+    prepared,
+)
 
 WAITING = 512  # rows held back at most, so that the order of rows never depends on timing
 
@@ -84,9 +89,7 @@ def judge_pairs(
         raise InputError(f"{out}: another run is writing it") from None
 
 
-def _run(
-    pairs: Path, out: Path, judge: Selects, config: BatchConfig, total: int
-) -> dict[str, Any]:
+def _run(pairs: Path, out: Path, judge: Selects, config: BatchConfig, total: int) -> dict[str, Any]:
     again = out.with_name(out.name + ".retry")  # the new file while errors are tried again
     _same_origin(pairs, out, judge.model, config, again)
     _drop_cut_line(out)
@@ -130,7 +133,7 @@ def _judged(
 
     def flush() -> list[dict[str, Any]]:
         for (place, _), outcome in zip(asked, _asked(judge, asked), strict=True):
-            ready[place] |= _outcome(outcome)
+            ready[place] |= outcome_fields(outcome)
         done = ready[:]
         ready.clear()
         asked.clear()
@@ -141,9 +144,9 @@ def _judged(
         if before is not None and not before.get("error"):
             ready.append(before)
         elif isinstance(row, RowError):
-            ready.append(_error_row(row.pair_id, row.code, row.message))
+            ready.append(error_row(row))
         else:
-            told, request = _request(row, folder)
+            told, request = prepared(row, folder)
             if request is not None:
                 asked.append((len(ready), request))
             ready.append(told)
@@ -159,39 +162,12 @@ def _asked(
         return []
     try:
         return judge.select_many([request for _, request in asked])
+    except (CompletionError, RefusedError) as error:
+        if len(asked) == 1:
+            return [error]
+        return [outcome for one in asked for outcome in _asked(judge, [one])]  # one is to blame
     except Creative4UError as error:  # the whole batch failed: each of its rows says so
         return [error] * len(asked)
-
-
-def _request(row: PairRow, folder: Path) -> tuple[dict[str, Any], PairRequest | None]:
-    """The row's own part of the answer, and what to ask; no request where an image is bad."""
-    told: dict[str, Any] = {"pair_id": row.pair_id}
-    for key, path, data in (
-        ("image_a", row.image_a, row.bytes_a),
-        ("image_b", row.image_b, row.bytes_b),
-    ):
-        if data is None:
-            told[key] = os.path.relpath(path, folder)
-    if row.label is not None:
-        told["label"] = row.label
-    if row.tags:
-        told["tags"] = list(row.tags)
-    try:
-        image_a = load_image(row.source("A"), f"image_a {row.image_a}")
-        image_b = load_image(row.source("B"), f"image_b {row.image_b}")
-    except Creative4UError as error:
-        return told | _outcome(error), None
-    return told, PairRequest(image_a, image_b, row.product_title, row.queries)
-
-
-def _outcome(outcome: Verdict | Creative4UError) -> dict[str, Any]:
-    if isinstance(outcome, Creative4UError):
-        return {"error": {"code": outcome.code, "message": " ".join(str(outcome).split())}}
-    return outcome.model_dump(mode="json")
-
-
-def _error_row(pair_id: str, code: str, message: str) -> dict[str, Any]:
-    return {"pair_id": pair_id, "error": {"code": code, "message": message}}
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -200,8 +176,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def _same_origin(pairs: Path, out: Path, model: str, config: BatchConfig, again: Path) -> None:
     """Start `out` with its origin beside it, or check that it has the same one."""
-    beside = out.with_name(out.name + ".meta.json")
-    origin = {"pairs_sha256": _sha256(pairs), "model": model}
+    beside = origin_file(out)
+    origin = origin_of(pairs, model)
     if not out.exists() or not config.resume:
         out.unlink(missing_ok=True)
         again.unlink(missing_ok=True)
@@ -245,8 +221,3 @@ def _end_of_last_line(file: IO[bytes], step: int = 1 << 16) -> int:
             return start + cut + 1
         end = start
     return 0
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

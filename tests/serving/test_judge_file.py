@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from creative4u.errors import BackendError, Creative4UError, InputError
+from creative4u.errors import BackendError, Creative4UError, InputError, VerdictParseError
 from creative4u.schema import OrderVerdict, ProtocolAnswers, Verdict
 from creative4u.selector.judge import PairRequest
 from creative4u.serving.judge import BatchConfig, judge_pairs
@@ -98,6 +98,22 @@ def test_rows_come_in_order_with_what_is_known_of_them(tmp_path: Path) -> None:
     assert (summary["n"], summary["errors"], summary["labelled"]) == (9, 2, 7)
     assert (summary["AA"], summary["CA"]) == (pytest.approx(4 / 7), pytest.approx(4 / 7))
     assert summary["errors_by_code"] == {"backend": 1, "bad_row": 1}
+
+
+class FailsTogether(ByTitle):
+    """One unreadable answer fails the whole batch, as an observation does."""
+
+    def select_many(self, requests: Sequence[PairRequest]) -> list[Verdict | Creative4UError]:
+        if any(request.title == "twoB" for request in requests):
+            raise VerdictParseError("no ratings")
+        return super().select_many(requests)
+
+
+def test_a_batch_that_one_pair_fails_is_judged_one_by_one(tmp_path: Path) -> None:
+    judge, out = FailsTogether(), tmp_path / "out.jsonl"
+    judge_pairs(write(tmp_path, TITLES[:4]), out, judge, QUIET)
+    said = [row.get("choice") or row["error"]["code"] for row in read(out)]
+    assert said == ["A", "unparsable", "backend", "A"]
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40, 5000])

@@ -1,0 +1,30 @@
+"""A model's name in, a Backend without weights out: for prompts that are answered elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL.Image import Image
+
+from creative4u.errors import BackendError
+from creative4u.selector.backend import Completion, OnText, Prompt
+from creative4u.selector.openai_chat import SPECIAL_TOKENS
+
+
+@dataclass
+class PromptsOnly:
+    """No weights; the prompts of the paper's single pass need none."""
+
+    name: str
+    special_tokens: tuple[str, ...] = SPECIAL_TOKENS
+
+    def observe(self, images: Sequence[Image]) -> list[dict[str, float]]:
+        """Raises BackendError."""
+        raise BackendError(f"{self.name} is not loaded; it cannot observe")
+
+    def complete(
+        self, prompts: Sequence[Prompt], on_text: OnText | None = None
+    ) -> list[Completion]:
+        """Raises BackendError."""
+        raise BackendError(f"{self.name} is not loaded; it cannot judge")

@@ -1,0 +1,168 @@
+"""A file of pairs in, OpenAI batch requests out; their answers in, a file of verdicts out.
+
+    creative4u judge pairs.jsonl -o verdicts.jsonl --to-batch requests.jsonl
+    vllm run-batch -i requests.jsonl -o answers.jsonl --model FOLDER
+    creative4u judge pairs.jsonl -o verdicts.jsonl --from-batch answers.jsonl
+
+What is known before the answers (rows, bad rows, facts, the model's config) waits beside OUT, in
+OUT.batch.jsonl. Answers may come in any order and in part; one that is missing is an error row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from creative4u.errors import Creative4UError, InputError
+from creative4u.schema import Order, Verdict
+from creative4u.selector.config import JudgeConfig
+from creative4u.selector.judge import BOTH, Judge
+from creative4u.selector.openai_chat import answered, chat_body, completion, data_url
+from creative4u.selector.parser import parse
+from creative4u.selector.verdict import Judged, verdict
+from creative4u.serving.batch_answers import Answers
+from creative4u.serving.evaluate import Tally
+from creative4u.serving.pairs import RowError, read_pairs
+from creative4u.serving.verdict_row import (
+    error_row,
+    origin_file,
+    origin_of,
+    outcome_fields,
+    prepared,
+)
+
+ENDPOINT = "/v1/chat/completions"
+
+
+def asked_file(out: Path) -> Path:
+    """Where what was asked waits for its answers."""
+    return out.with_name(out.name + ".batch.jsonl")
+
+
+def custom_id(pair_id: str, order: Order, number: int) -> str:
+    """A request's stable name: the pair, the order, and the row's number, from 0."""
+    return f"{pair_id}:{order}:{number}"
+
+
+def write_requests(
+    pairs: Path, out: Path, requests: Path, judge: Judge, limit: int | None = None
+) -> dict[str, Any]:
+    """Write two requests a pair, one an order.
+
+    Args:
+        pairs: JSONL, CSV or Parquet (see `read_pairs`).
+        out: the file of verdicts to be; only OUT.batch.jsonl is written now.
+        requests: the JSONL file that `vllm run-batch` or a hosted service takes.
+        judge: its prompts are asked, and what it observes is observed now.
+        limit: only the first rows.
+
+    Returns:
+        `requests` (written), `pairs` (asked), `errors` (rows that cannot be asked), `model`.
+    """
+    header = {"config": judge.config.model_dump(mode="json"), **origin_of(pairs, judge.model)}
+    written = errors = 0
+    beside = asked_file(out)
+    with _whole(beside) as asked, _whole(requests) as file:
+        asked.write(json.dumps(header) + "\n")
+        for number, row in enumerate(islice(read_pairs(pairs), limit)):
+            if isinstance(row, RowError):
+                told, request = error_row(row), None
+            else:
+                told, request = prepared(row, out.parent)
+            if request is not None:
+                try:
+                    prompts, facts = judge.asked(request)
+                except Creative4UError as error:
+                    told |= outcome_fields(error)
+                else:
+                    told["observations"] = facts
+                    for order, prompt in zip(BOTH, prompts, strict=True):
+                        urls = [data_url(i, judge.config.image_side) for i in prompt.images]
+                        line = {
+                            "custom_id": custom_id(told["pair_id"], order, number),
+                            "method": "POST",
+                            "url": ENDPOINT,
+                            "body": chat_body(prompt.messages, urls, judge.model),
+                        }
+                        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                        written += 1
+            errors += "error" in told
+            asked.write(json.dumps(told, ensure_ascii=False) + "\n")
+    return {"requests": written, "pairs": written // 2, "errors": errors, "model": judge.model}
+
+
+def read_answers(pairs: Path, out: Path, answers: Sequence[Path], again: bool) -> dict[str, Any]:
+    """Write the verdicts of answered requests; the figures of all rows (`Tally.figures`).
+
+    Args:
+        pairs, out: as given to `write_requests`.
+        answers: one or more files of answers; of one request the first that succeeded counts.
+        again: write `out` anew where it exists.
+
+    Raises InputError: nothing was asked for `out`, other pairs, or answers to something else.
+    """
+    beside = asked_file(out)
+    if not beside.is_file():
+        raise InputError(f"{beside}: no such file; --to-batch with the same -o writes it")
+    if out.exists() and not again:
+        raise InputError(f"{out} exists; choose another name or start over with --no-resume")
+    tally = Tally()
+    with Answers(answers) as found, beside.open(encoding="utf-8") as asked, _whole(out) as file:
+        header = json.loads(next(asked))
+        config = JudgeConfig.model_validate(header["config"])
+        origin = origin_of(pairs, header["model"])
+        if origin["pairs_sha256"] != header["pairs_sha256"]:
+            raise InputError(f"{beside} was made from other pairs than {pairs}")
+        for number, line in enumerate(asked):
+            row = json.loads(line)
+            facts = row.pop("observations", None)
+            if "error" not in row:
+                row |= outcome_fields(
+                    _verdict(row["pair_id"], number, found, config, header, facts)
+                )
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            tally.add(row)
+        found.check_all_used()
+    origin_file(out).write_text(json.dumps(origin, indent=1) + "\n", "utf-8")
+    return tally.figures()
+
+
+def _verdict(
+    pair_id: str,
+    number: int,
+    found: Answers,
+    config: JudgeConfig,
+    header: Mapping[str, Any],
+    facts: Any,
+) -> Verdict | Creative4UError:
+    """Both orders' answers as one verdict, as `Judge` joins them; seconds are not known: 0."""
+    try:
+        bodies = [found.body(custom_id(pair_id, order, number)) for order in BOTH]
+        judged = []
+        for order, body in zip(BOTH, bodies, strict=True):
+            if isinstance(body, Creative4UError):
+                raise body
+            said = completion(answered(body))
+            judged.append(Judged(order, parse(said.text), said.logit_a))
+        return verdict(judged, config, header["model"], 0.0, facts)
+    except Creative4UError as error:
+        return error
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[str]]:
+    """A text file that is there whole or not at all."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: no such folder")
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            yield file
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
