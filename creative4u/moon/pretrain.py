@@ -2,7 +2,8 @@
 
     creative4u moon pretrain pictures=DIR worlds=DIR out=runs/moon/pretrain
 
-Image + prompt -> title, attributes, main subject (PAPERS section 2), as a contrast: the vector of
+Pictures are a folder with a metadata.jsonl (`python -m data.named_pictures` makes one), worlds are
+shops. Image + prompt -> title, attributes, main subject (PAPERS section 2), as a contrast: the vector of
 image and prompt must find the vector of its own answer among the batch's (our choice: the practical
 encoder has no decoder). Beside it the ConSE bridge teaches: over every image, named or not, the
 student's similarities to a set of words follow the teacher's (KL divergence).
@@ -156,7 +157,7 @@ class Pretraining:
         """One batch: names, prompts, teacher, balance."""
         config = self.config
         some = self.draw(random)
-        keys = torch.tensor([one.key for one in some])
+        keys = torch.tensor([one.key for one in some], device=self.encoder.head.weight.device)
         prompt = str(random.choice(list(PROMPTS)))
         forms = random.integers(0, config.forms, len(some)).tolist()
         told = [Content(answer(x.item, "title", f)) for x, f in zip(some, forms, strict=True)]
