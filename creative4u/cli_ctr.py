@@ -198,7 +198,7 @@ def simulate(
     for name, row in table["policies"].items():
         lifts = "  ".join(
             f"over {base} {row[key][0]:+.1%} ({row[key][1]:+.1%} to {row[key][2]:+.1%})"
-            for base in ("random", "greedy")
+            for base in ("random", "greedy", "thompson")
             if (key := f"lift_over_{base}") in row
         )
         print(

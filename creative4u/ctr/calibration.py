@@ -1,6 +1,7 @@
 """Raw pCTR and what then happened in, calibrated pCTR with an interval out.
 
-Isotonic regression on held-out days, kept as a few knots. The interval is that of the impressions
+Isotonic regression on held-out days, or beta calibration where there is little to fit on and ties
+would lose the order; both are kept as knots. The interval is that of the impressions
 behind the figure: with n impressions of the creative the rate is Beta(p (n + s), (1 - p) (n + s));
 s, the impressions that the model's own knowledge is worth, is fitted on held-out creatives by the
 likelihood of their clicks (beta-binomial).
@@ -14,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import betaln
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import betaln, expit
 from scipy.stats import beta
 from sklearn.isotonic import IsotonicRegression
 
@@ -79,6 +80,29 @@ def fit_isotonic(
         chosen = np.unique(np.linspace(0, len(x) - 1, KNOTS).astype(int))
         x, level = x[chosen], level[chosen]
     return Calibrator(tuple(x.tolist()), tuple(level.tolist()))
+
+
+def fit_beta(
+    probability: ArrayLike, outcome: ArrayLike, weight: ArrayLike | None = None
+) -> Calibrator:
+    """Beta calibration (Kull et al. 2017): logit p' = a ln p - b ln(1 - p) + c with a, b > 0.
+
+    Strictly rising, so it never ties two scores. Arguments and errors as for `fit_isotonic`.
+    """
+    p, y = np.clip(np.asarray(probability, float), FLOOR, 1 - FLOOR), np.asarray(outcome, float)
+    if not p.size or not y.any():
+        raise InputError(f"got {p.size} rows with {y.sum():.0f} clicks; calibration needs clicks")
+    w = np.ones(len(p)) if weight is None else np.asarray(weight, float)
+    left, right = np.log(p), -np.log1p(-p)
+
+    def loss(x: Floats) -> float:
+        logit = np.exp(x[0]) * left + np.exp(x[1]) * right + x[2]
+        return float((w * (np.logaddexp(0, logit) - y * logit)).sum() / w.sum())
+
+    x = minimize(loss, np.zeros(3), method="Nelder-Mead", options={"maxiter": 2000}).x
+    knots = expit(np.linspace(np.log(FLOOR), -np.log(FLOOR), KNOTS))
+    logit = np.exp(x[0]) * np.log(knots) - np.exp(x[1]) * np.log1p(-knots) + x[2]
+    return Calibrator(tuple(knots.tolist()), tuple(expit(logit).tolist()))
 
 
 def fit_strength(probability: ArrayLike, clicks: ArrayLike, impressions: ArrayLike) -> float:

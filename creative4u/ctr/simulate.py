@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from creative4u.ctr.policies import Policy
 
 Floats = NDArray[np.float64]
+REFERENCES = ("random", "greedy", "thompson")
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ def play(
     )
 
 
-def compare(runs: Mapping[str, Run], base: str = "random", other: str = "greedy") -> dict[str, Any]:
-    """A row a policy: means, and lifts of the CTR over two of them with their 95 % intervals.
+def compare(runs: Mapping[str, Run]) -> dict[str, Any]:
+    """A row a policy: means, and lifts of the CTR over REFERENCES with their 95 % intervals.
 
     The interval is that of the mean over runs: 1.96 standard errors of the runs' own lifts.
     """
@@ -119,7 +120,7 @@ def compare(runs: Mapping[str, Run], base: str = "random", other: str = "greedy"
             "rpm": float(run.rpm.mean()),
             "regret": [float(value) for value in run.regret.mean(axis=0)],
         }
-        for reference in (base, other):
+        for reference in REFERENCES:
             if reference in runs:
                 lift = run.ctr / runs[reference].ctr - 1
                 error = 1.96 * float(lift.std(ddof=1)) / np.sqrt(len(lift)) if len(lift) > 1 else 0

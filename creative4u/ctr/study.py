@@ -93,7 +93,7 @@ def study(
         chosen = replace(config.fit, debias=rung.debias, cube=rung.cube)
         folder = out / rung.name.replace(" ", "-").replace("+", "and")
         predictor = fit(shop, rung.embeddings, chosen, folder, hidden, progress)
-        row = {"rung": rung.name, **measure(predictor, shop, truth, hidden, config)}
+        row = _without_nan({"rung": rung.name, **measure(predictor, shop, truth, hidden, config)})
         done[rung.name] = row
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -185,11 +185,18 @@ def show(rows: list[dict[str, Any]]) -> str:
     lines = [head, "|" + "---|" * (head.count("|") - 1)]
     for row in rows:
         log, free = row["log"]["all"], row["unbiased"]
-        figures_of = [log["auc"], log["gauc"], log["log_loss"], log.get("pcoc", float("nan"))]
+        figures_of = [log["auc"], log["gauc"], log["log_loss"], log.get("pcoc")]
         figures_of += [free[name]["auc"] for name in SLICES]
         figures_of += [free[name]["gauc"] for name in ("all", "new")]
-        lines.append(f"| {row['rung']} | " + " | ".join(f"{x:.4f}" for x in figures_of) + " |")
+        said = ["" if figure is None else f"{figure:.4f}" for figure in figures_of]
+        lines.append(f"| {row['rung']} | {' | '.join(said)} |")
     return "\n".join(lines)
+
+
+def _without_nan(row: dict[str, Any]) -> dict[str, Any]:
+    """A figure that had nothing to count is null in JSON."""
+    found: dict[str, Any] = json.loads(json.dumps(row), parse_constant=lambda _: None)
+    return found
 
 
 def _rows(found: Scored, part: NDArray[np.bool_]) -> Scored:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from creative4u.backbone.sentences import sentence_vectors
 from creative4u.ctr.appearance import Appearance, cached_appearance
-from creative4u.ctr.calibration import Calibrator, fit_isotonic, fit_strength, pcoc
+from creative4u.ctr.calibration import Calibrator, fit_beta, fit_strength, pcoc
 from creative4u.ctr.counted import auc_of_counts, gauc_of_counts
 from creative4u.ctr.features import Fields
 from creative4u.ctr.newcomer import Newcomer, NewcomerConfig, fit_newcomer
@@ -29,7 +29,7 @@ from creative4u.ctr.shop import Shop, count_cells
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 TOP_QUERIES = 5  # as many as an advertiser would name
-RIDGES = {"image_ridge": (0.3, 1.0, 3.0), "level_ridge": (1.0, 3.0, 10.0, 100.0)}
+RIDGES = {"image_ridge": (0.3, 1.0, 3.0), "level_ridge": (0.1, 0.3, 1.0, 3.0, 10.0)}
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def teach(lesson: Lesson, seed: int = 7) -> tuple[Scorer, dict[str, Any]]:
     newcomer = _fit(lesson, fit_rows, config)
     p = _probability(newcomer, lesson, check)
     clicks, shown = lesson.clicks[check], lesson.shown[check]
-    fitted = fit_isotonic(p, clicks / shown, shown)
+    fitted = fit_beta(p, clicks / shown, shown)
     fitted = Calibrator(fitted.raw, fitted.calibrated, fit_strength(fitted(p), clicks, shown))
     scorer = Scorer(newcomer, fitted)
     calibrated = fitted(_probability(newcomer, lesson, test))

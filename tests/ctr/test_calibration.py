@@ -5,6 +5,7 @@ import pytest
 
 from creative4u.ctr.calibration import (
     Calibrator,
+    fit_beta,
     fit_isotonic,
     fit_strength,
     pcoc,
@@ -17,6 +18,15 @@ def test_isotonic_pools_what_falls() -> None:
     fitted = fit_isotonic([0.1, 0.2, 0.3, 0.4], [0, 1, 0, 1])
     assert fitted([0.1, 0.2, 0.3, 0.4]) == pytest.approx([1e-5, 0.5, 0.5, 1 - 1e-5])
     assert fitted([0.25, 0.9]) == pytest.approx([0.5, 1 - 1e-5])
+
+
+def test_beta_finds_the_map_the_clicks_were_drawn_by() -> None:
+    # clicked at p' with logit p' = 2 logit p + 1: a = b = 2, c = 1
+    p = np.linspace(0.05, 0.95, 50)
+    wanted = 1 / (1 + np.exp(-2 * np.log(p / (1 - p)) - 1))
+    fitted = fit_beta(p, wanted)
+    assert fitted(p) == pytest.approx(wanted, abs=0.005)
+    assert (np.diff(fitted(p)) > 0).all()
 
 
 def test_weights_count() -> None:
