@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from creative4u import cli_ctr, cli_data, cli_files, cli_moon, cli_rft
+from creative4u import cli_ctr, cli_data, cli_files, cli_moon, cli_rft, cli_serve
 from creative4u.cli_door import print_json, quiet, verbs, working
 
 Title = Annotated[str, typer.Option("--title", help="The product title, as shoppers see it.")]
@@ -96,6 +96,7 @@ def rank(
 
 app.command()(cli_files.judge)
 app.command()(cli_files.evaluate)
+app.command()(cli_serve.serve)
 
 
 @app.command("app")

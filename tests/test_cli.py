@@ -240,7 +240,7 @@ def test_what_was_made_is_told_in_lines(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_every_verb_gives_an_example() -> None:
-    verbs = [["select"], ["rank"], ["judge"], ["evaluate"], ["app"], ["rft", "sft"]]
+    verbs = [["select"], ["rank"], ["judge"], ["evaluate"], ["serve"], ["app"], ["rft", "sft"]]
     names = "sanity singles world import pairs reason pack check ceiling"
     verbs += [["data", verb] for verb in names.split()]
     for verb in verbs:

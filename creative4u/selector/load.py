@@ -97,9 +97,13 @@ def _loaded(source: str) -> tuple[Any, Any]:
 
 
 def _adapted(folder: Path) -> tuple[Any, Any]:
+    model, processor = merged(folder)
+    cache_vision(model, None, capacity=256)  # both orders and every stage share a vision pass
+    return model, processor
+
+
+def merged(folder: Path) -> tuple[Any, Any]:
     """Base and adapter, merged in memory: float32 sums, so that nothing drifts (test: 1e-3)."""
     base = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     model, processor = _loaded(base_folder(base["base_model_name_or_path"]))
-    merged = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
-    cache_vision(merged, None, capacity=256)  # both orders and every stage share a vision pass
-    return merged, processor
+    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(), processor

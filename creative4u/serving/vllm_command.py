@@ -1,0 +1,85 @@
+"""A model in, the vLLM command that serves it and the command's environment out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from creative4u.errors import BackendError
+
+HOST = "127.0.0.1"  # loopback only: the server has no users of its own to tell apart
+LONGEST = 8192  # tokens of prompt and completion; two images and ten lines stay far below
+HOW_TO_INSTALL = (
+    "vLLM is not installed: pip install 'creative4u[serve]' (with a GPU: 'creative4u[gpu]'), and "
+    "on a CPU then pip uninstall torchvision torchaudio torchcodec, which break torch"
+)
+
+
+@dataclass(frozen=True)
+class Servable:
+    """`source` is what a server loads, `name` what the model is called there."""
+
+    source: str
+    name: str
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """Where and how to serve; `patience` is how long the start may take, seconds."""
+
+    port: int = 8000
+    gpu: bool = False
+    patience: float = 1200.0
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+
+def vllm_program() -> str:
+    """The `vllm` command of this environment; raises BackendError that says how to install it."""
+    beside = Path(sys.executable).with_name("vllm")
+    found = str(beside) if beside.is_file() else shutil.which("vllm")
+    if found is None:
+        raise BackendError(HOW_TO_INSTALL)
+    return found
+
+
+def vllm_command(program: str, model: Servable, config: ServeConfig) -> list[str]:
+    """`vllm serve` for a judge: loopback, two images a prompt, greedy, no media from anywhere.
+
+    `--allowed-media-domains` and `--allowed-local-media-path` stay away: images come in requests.
+    On a CPU float32 and eager mode (STACK: the right type there, and a start four times as fast).
+    """
+    words = [program, "serve", model.source, "--served-model-name", model.name]
+    words += ["--host", HOST, "--port", str(config.port)]
+    words += ["--limit-mm-per-prompt", json.dumps({"image": 2})]
+    words += ["--max-model-len", str(_context(model.source))]
+    words += ["--chat-template-content-format", "openai"]  # image parts stay where they stand
+    # a model's own sampling defaults (Qwen2.5-VL: 1.05) would bend a greedy choice
+    words += ["--override-generation-config", json.dumps({"repetition_penalty": 1.0})]
+    if not config.gpu:
+        words += ["--dtype", "float32", "--enforce-eager"]
+    return words
+
+
+def vllm_environment(config: ServeConfig, given: Mapping[str, str]) -> dict[str, str]:
+    """The child's environment: its own sockets on loopback, no usage reports, memory on a CPU."""
+    env = dict(given) | {"VLLM_HOST_IP": HOST, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    if not config.gpu:
+        env.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB: some 50 judgements of the 160M model
+    return env
+
+
+def _context(source: str) -> int:
+    """The model's own context where it is shorter than what we ask for."""
+    path = Path(source) / "config.json"
+    if not path.is_file():
+        return LONGEST
+    config = json.loads(path.read_text("utf-8"))
+    own = config.get("text_config", config).get("max_position_embeddings", LONGEST)
+    return min(LONGEST, int(own))
