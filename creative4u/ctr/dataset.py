@@ -117,10 +117,13 @@ class ClickLog:
             if int(day.min()) >= days[1]:
                 break
             label = read_labels(table[self.fields.label], self.fields.label)
+            if int(day.max()) < days[0]:  # nothing but the past's clicks is needed
+                past = np.flatnonzero(label == 1)
+                table, day, label = table.take(past), day[past], label[past]
             creatives = table[self.fields.ids[self.fields.place("creative")].column].to_numpy()
             ids = self._ids(table)
             known = label >= 0
-            if days[0] <= int(day.max()):
+            if len(day) and days[0] <= int(day.max()):
                 wanted = known & (day >= days[0]) & (day < days[1])
                 if self.hidden:
                     wanted &= np.isin(creatives, list(self.hidden)) == hidden_only

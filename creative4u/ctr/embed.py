@@ -41,7 +41,7 @@ def visual_ladder(
     config: VisualConfig,
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Floats]:
-    """Embeddings (N, width) by step: "off-the-shelf", "s1", "s1+s2", and "s2" alone.
+    """Embeddings (N, width) by step: "off-the-shelf", "s1" and "s1+s2".
 
     Args:
         seen: N creatives.
@@ -58,17 +58,14 @@ def visual_ladder(
     )
     found = {"off-the-shelf": off_the_shelf(seen, config.width, rows)}
     torch.manual_seed(config.seed)
-    fresh = VisualEncoder(config.width, config.dropout)
     encoder = VisualEncoder(config.width, config.dropout)
-    encoder.load_state_dict(fresh.state_dict())
     viewed = rows[rows < len(augmented)]
     losses = train_s1(encoder, seen.take(viewed), augmented.take(viewed), config)
     progress(f"S1: 1 - cosine {losses[0]:.3f} to {losses[-1]:.3f}")
     found["s1"] = encoder.embed(seen)
-    for name, one in (("s1+s2", encoder), ("s2", fresh)):
-        losses = train_s2(one, seen, pool, config)
-        progress(f"{name}: InfoNCE {losses[0]:.3f} to {losses[-1]:.3f}")
-        found[name] = one.embed(seen)
+    losses = train_s2(encoder, seen, pool, config)
+    progress(f"S2: InfoNCE {losses[0]:.3f} to {losses[-1]:.3f}")
+    found["s1+s2"] = encoder.embed(seen)
     return {name: standardised(vectors, rows) for name, vectors in found.items()}
 
 

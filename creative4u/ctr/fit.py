@@ -37,6 +37,7 @@ class FitConfig:
     cube: bool = True  # where embeddings have a multimodal part
     debias: bool = False  # S3, where embeddings have a visual part
     fields: Path | None = None
+    rows: int | None = None  # of the calibration and of the test days, the first ones
 
 
 def fit(
@@ -78,8 +79,8 @@ def fit(
         )
     state = train(model, log, config.training, out, pairs, progress)
     predictor.report = {"validation_gauc": state.best, "counts": asdict(log.counts)}
-    calibrate(predictor, shop.log, config.calibration_days, hidden)
-    predictor.report["test"] = evaluate(predictor, shop.log, config.test_days, hidden)
+    calibrate(predictor, shop.log, config.calibration_days, hidden, config.rows)
+    predictor.report["test"] = evaluate(predictor, shop.log, config.test_days, hidden, config.rows)
     predictor.save(out)
     return predictor
 
@@ -105,10 +106,14 @@ def by_class(shop: Shop, creatives: Vocabulary) -> Ints:
 
 
 def calibrate(
-    predictor: Predictor, log: Path, days: tuple[int, int], hidden: tuple[int, ...] = ()
+    predictor: Predictor,
+    log: Path,
+    days: tuple[int, int],
+    hidden: tuple[int, ...] = (),
+    rows: int | None = None,
 ) -> None:
     """Fit the predictor's calibrator on held-out days; `strength` from the creatives' clicks."""
-    found = score_log(predictor.model, predictor.reader(log, 1.0, hidden), days)
+    found = score_log(predictor.model, predictor.reader(log, 1.0, hidden), days, limit=rows)
     fitted = fit_isotonic(found.probability, found.label)
     p = fitted(found.probability)
     shown = np.bincount(found.creative).astype(float)
@@ -120,11 +125,15 @@ def calibrate(
 
 
 def evaluate(
-    predictor: Predictor, log: Path, days: tuple[int, int], hidden: tuple[int, ...] = ()
+    predictor: Predictor,
+    log: Path,
+    days: tuple[int, int],
+    hidden: tuple[int, ...] = (),
+    rows: int | None = None,
 ) -> dict[str, Any]:
     """Figures on some days: all rows, and PCOC overall and by decile after calibration."""
     reader = predictor.reader(log, 1.0, hidden)
-    found = score_log(predictor.model, reader, days)
+    found = score_log(predictor.model, reader, days, limit=rows)
     return {**figures(predictor, found), "counts": asdict(reader.counts)}
 
 

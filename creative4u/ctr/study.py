@@ -42,7 +42,7 @@ class StudyConfig:
     hidden: float = 0.1  # share of creatives never shown in training
     head: float = 0.3
     tail: float = 0.3
-    rows: int = 200_000
+    rows: int = 120_000
     seed: int = 7
 
 
@@ -90,7 +90,7 @@ def study(
     for rung in rungs:
         if rung.name in done:
             continue
-        chosen = replace(config.fit, debias=rung.debias, cube=rung.cube)
+        chosen = replace(config.fit, debias=rung.debias, cube=rung.cube, rows=config.rows)
         folder = out / rung.name.replace(" ", "-").replace("+", "and")
         predictor = fit(shop, rung.embeddings, chosen, folder, hidden, progress)
         row = _without_nan({"rung": rung.name, **measure(predictor, shop, truth, hidden, config)})

@@ -42,6 +42,7 @@ class TrainConfig:
     weight_decay: float = 1e-5
     evaluate_every: int = 400  # steps
     patience: int = 2  # evaluations without a better gAUC
+    valid_rows: int | None = None  # the first ones; all by default
     seed: int = 7
     debias: DebiasConfig = field(default_factory=DebiasConfig)
 
@@ -210,7 +211,7 @@ def _evaluate(
 ) -> dict[str, Tensor] | None:
     """Compare gAUC with the best so far; the better model's weights come back."""
     quiet = replace(log, counts=type(log.counts)())
-    figures = score_log(model, quiet, config.valid_days).figures()
+    figures = score_log(model, quiet, config.valid_days, limit=config.valid_rows).figures()
     progress(
         f"epoch {state.epoch + 1} step {state.step}: gAUC {figures['gauc']:.4f} "
         f"AUC {figures['auc']:.4f} log loss {figures['log_loss']:.4f}"

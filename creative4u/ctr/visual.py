@@ -33,10 +33,10 @@ class VisualConfig:
 
     width: int = 64
     temperature: float = 0.2
-    s1_steps: int = 300
-    s2_steps: int = 600
+    s1_steps: int = 200
+    s2_steps: int = 300
     batch: int = 128
-    negatives: int = 256
+    negatives: int = 96
     learning_rate: float = 1e-3
     dropout: float = 0.3
     seed: int = 7
