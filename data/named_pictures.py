@@ -40,8 +40,10 @@ NOT_THINGS = ("FACE", "SQUARE", "ARROW", "SIGN", "SYMBOL", "CIRCLE", "CLOCK FACE
 
 
 def split_of(title: str) -> str:
-    """train or test by the last word of the title, so that no thing is in both."""
-    head = title.lower().split()[-1] if title else "train"
+    """train or test by the last word of the title, so that no thing is in both; nameless: train."""
+    if not title:
+        return "train"
+    head = title.lower().split()[-1]
     return "test" if hashlib.sha256(head.encode()).digest()[0] < 256 * TEST_SHARE else "train"
 
 

@@ -54,7 +54,8 @@ class PretrainConfig(TrainConfig):
     temperature: float = 0.05
     distil: float = 1.0  # the teacher's weight
     distil_temperature: float = 0.05
-    prompted: float = 0.5  # the prompts' weight
+    joint: float = 0.3  # the weight of image and title together against the title
+    prompted: float = 0.3  # the prompts' weight
     words: int = 256  # how many words teacher and student are compared on
     rho: float = 0.01  # load balance
     images: int = 4  # the first images of an item that are learnt from
@@ -164,23 +165,17 @@ class Pretraining:
         asked = [Content(PROMPTS[prompt], one.content.image) for one in some]
         answers = [Content(answer(x.item, prompt, f)) for x, f in zip(some, forms, strict=True)]
         images = [one.content for one in some]
-        image, text, ask, reply = self.vectors([images, told, asked, answers])
-        named = sum(
-            (
-                cross_modal(i, t, keys, config.temperature).mean()
-                for i, t in zip(self.sized(image), self.sized(text), strict=True)
-            ),
-            start=torch.zeros(()),
-        ) / len(self.encoder.config.dims)
+        both = [Content(x.text, y.image) for x, y in zip(told, images, strict=True)]
+        image, text, item, ask, reply = self.vectors([images, told, both, asked, answers])
+        named = self.contrast(image, text, keys)
+        joint = self.contrast(item, text, keys)
         prompted = cross_modal(ask, reply, keys, config.temperature).mean()
         taught = self.distillation(random) if config.distil else torch.zeros(())
         balance = load_balance(self.gates)
-        loss = named + config.prompted * prompted + config.distil * taught + config.rho * balance
-        return loss, {
-            "named": float(named.detach()),
-            "prompted": float(prompted.detach()),
-            "taught": float(taught.detach()),
-        }
+        loss = named + config.joint * joint + config.prompted * prompted
+        loss = loss + config.distil * taught + config.rho * balance
+        said = {"named": named, "joint": joint, "prompted": prompted, "taught": taught}
+        return loss, {name: float(value.detach()) for name, value in said.items()}
 
     def vectors(self, groups: Sequence[Sequence[Content]]) -> list[Tensor]:
         """Each group's vectors, encoded in one pass."""
@@ -191,8 +186,14 @@ class Pretraining:
         self.gates = encoded.gates
         return list(encoded.vectors.split([len(group) for group in groups]))
 
-    def sized(self, vectors: Tensor) -> list[Tensor]:
-        return matryoshka(vectors, self.encoder.config.dims)
+    def contrast(self, one: Tensor, other: Tensor, keys: Tensor) -> Tensor:
+        """The symmetric contrast of two sets of vectors, averaged over all dimensions."""
+        dims = self.encoder.config.dims
+        losses = [
+            cross_modal(x, y, keys, self.config.temperature).mean()
+            for x, y in zip(matryoshka(one, dims), matryoshka(other, dims), strict=True)
+        ]
+        return torch.stack(losses).mean()
 
     def distillation(self, random: np.random.Generator) -> Tensor:
         """KL of the student's shares over words from the teacher's, for any images at hand."""
