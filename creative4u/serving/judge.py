@@ -20,6 +20,7 @@ from tqdm import tqdm
 from creative4u.errors import CompletionError, Creative4UError, InputError, RefusedError
 from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest
+from creative4u.serving.ahead import ahead
 from creative4u.serving.evaluate import Tally, read_verdicts
 from creative4u.serving.pairs import PairRow, RowError, count_rows, read_pairs
 from creative4u.serving.verdict_row import (
@@ -30,6 +31,7 @@ from creative4u.serving.verdict_row import (
     prepared,
 )
 
+AHEAD = 16  # pairs whose images are decoded while the batch before them is judged
 WAITING = 512  # rows held back at most, so that the order of rows never depends on timing
 
 
@@ -109,7 +111,8 @@ def _run(pairs: Path, out: Path, judge: Selects, config: BatchConfig, total: int
         target.open("a", encoding="utf-8") as file,
         tqdm(total=goal, initial=tally.n, unit="pair", disable=not config.progress) as bar,
     ):
-        for row in _judged(rows, old, out.parent, judge, config.batch_size):
+        loaded = ahead(_prepared(rows, old, out.parent), min(AHEAD, config.batch_size))
+        for row in _judged(loaded, judge, config.batch_size):
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             file.flush()
             tally.add(row)
@@ -120,12 +123,22 @@ def _run(pairs: Path, out: Path, judge: Selects, config: BatchConfig, total: int
     return tally.figures()
 
 
+def _prepared(
+    rows: Iterator[PairRow | RowError], old: Iterator[dict[str, Any]] | None, folder: Path
+) -> Iterator[tuple[dict[str, Any], PairRequest | None]]:
+    """Each row with what to ask for it; no request for what is known already or cannot be asked."""
+    for row in rows:
+        before = next(old, None) if old else None
+        if before is not None and not before.get("error"):
+            yield before, None
+        elif isinstance(row, RowError):
+            yield error_row(row), None
+        else:
+            yield prepared(row, folder)
+
+
 def _judged(
-    rows: Iterator[PairRow | RowError],
-    old: Iterator[dict[str, Any]] | None,
-    folder: Path,
-    judge: Selects,
-    batch_size: int,
+    rows: Iterator[tuple[dict[str, Any], PairRequest | None]], judge: Selects, batch_size: int
 ) -> Iterator[dict[str, Any]]:
     """Rows in their order; those with a request wait until a batch of them is full."""
     ready: list[dict[str, Any]] = []
@@ -139,17 +152,10 @@ def _judged(
         asked.clear()
         return done
 
-    for row in rows:
-        before = next(old, None) if old else None
-        if before is not None and not before.get("error"):
-            ready.append(before)
-        elif isinstance(row, RowError):
-            ready.append(error_row(row))
-        else:
-            told, request = prepared(row, folder)
-            if request is not None:
-                asked.append((len(ready), request))
-            ready.append(told)
+    for told, request in rows:
+        if request is not None:
+            asked.append((len(ready), request))
+        ready.append(told)
         if len(asked) >= batch_size or len(ready) >= WAITING:
             yield from flush()
     yield from flush()

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from reasoning_lines import LINES
 from stub_openai import Body, Listed, StubServer, choice_of, rating_tokens, verdict_tokens
+from tokenizers import Tokenizer
 
 from creative4u.errors import (
     BackendError,
@@ -27,8 +28,10 @@ from creative4u.selector.backend import Completion, Prompt
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig
 from creative4u.selector.endpoints import Patience
 from creative4u.selector.judge import PairRequest
+from creative4u.selector.observations import NAMES, target
 from creative4u.selector.openai_backend import OpenAIBackend, in_threads
 from creative4u.selector.openai_chat import Answered, Token, answered, completion, degrees
+from creative4u.selector.parser import complete
 from creative4u.selector.prompt import comparison_messages
 
 HASTY = Patience(timeout=5.0, connect=1.0, outage=0.5, tries=3, first_pause=0.02, longest_pause=0.1)
@@ -93,6 +96,22 @@ def test_degrees_by_hand() -> None:
         degrees(Answered("", "stop", [Token(t, {t: 0.0}) for t in ("size", " 4", " text")]))
     with pytest.raises(TruncatedError):
         degrees(told(rating_tokens(7, listed), "length"))
+
+
+def test_the_embedded_models_tokens_are_found(base_folder: Path) -> None:
+    """In its tokens a digit and the answer stand alone, as the in-process decoder reads them."""
+    tokenizer = Tokenizer.from_file(str(base_folder / "tokenizer.json"))
+
+    def listed(text: str, odds: dict[str, float]) -> Answered:
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        pieces = [tokenizer.decode([number]) for number in ids]
+        assert "".join(pieces) == text
+        return Answered(text, "stop", [Token(p, odds if p in odds else {p: 0.0}) for p in pieces])
+
+    written = completion(listed(complete(LINES, "A"), {"A": -0.25, "B": -1.5}))
+    assert written.logit_a == pytest.approx(1.25)
+    rated = degrees(listed(target(dict.fromkeys(NAMES, 0.6)), {"5": -0.5, "6": -0.5}))
+    assert list(rated.values()) == pytest.approx([5.5] * 10)
 
 
 def test_what_is_sent() -> None:
