@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,6 +44,25 @@ def sft(recipe: Recipe, overrides: Overrides = None, json: Json = False) -> None
 
 
 @app.command()
+def probe(
+    singles: Annotated[Path, typer.Option(help="A singles.jsonl with both splits.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder that gets the probe.")],
+    train: Annotated[int, typer.Option(min=50, help="How many training images.")] = 1900,
+    test: Annotated[int, typer.Option(min=20, help="How many held-out images.")] = 250,
+    json: Json = False,
+) -> None:
+    """Fit the linear probe that rates single images, and say how well it sees held-out ones.
+
+    Example: `creative4u rft probe --singles singles.jsonl --out creative4u/selector/weights`
+    """
+    with working():
+        from rft.probe import main
+
+        report = main(singles, out, train, test)
+    _tell(report, json)
+
+
+@app.command()
 def observe(
     model: Model,
     singles: Annotated[Path, typer.Option(help="A singles.jsonl; its test split is used.")],
@@ -59,11 +78,7 @@ def observe(
         from rft.observe import observation_report
 
         report = observation_report(load_judge(str(model)), singles, limit)
-    if json:
-        print_json(report)
-    else:
-        for name, figures in report.items():
-            say(f"{name}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()))
+    _tell(report, json)
 
 
 @app.command()
@@ -82,3 +97,11 @@ def calibrate(
 
         figures = fit(read_verdicts(verdicts), model)
     answer(figures, json)
+
+
+def _tell(report: dict[str, Any], json: bool) -> None:
+    if json:
+        print_json(report)
+        return
+    for name, figures in report.items():
+        say(f"{name}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 
@@ -16,11 +17,14 @@ FILE_NAME = "creative4u.json"
 class JudgeConfig(Record):
     """What is shown to the model beside the images, and how its doubt is read.
 
+    `observe` says who rates each image: a linear probe on the vision encoder, the model itself
+    asked of one image at a time, or nobody (the paper's single pass).
+
     `temperature` divides the log odds of the answer, fitted on a held-out split; `margin` is the
     distance of probability_a from one half under which disagreeing orders are inconclusive.
     """
 
-    observe: bool = True
+    observe: Literal["probe", "model", False] = "probe"
     measure: bool = True
     match: bool = True
     instructions: Instructions = "brief"
@@ -31,7 +35,7 @@ class JudgeConfig(Record):
     @property
     def facts(self) -> bool:
         """Whether anything is said of the images beside showing them."""
-        return self.observe or self.measure
+        return bool(self.observe) or self.measure
 
 
 PAPER = JudgeConfig(observe=False, measure=False, match=False, instructions="full", image_side=None)

@@ -17,10 +17,11 @@ from PIL.Image import Image
 
 from creative4u.backbone.classifier import class_names, class_probabilities
 from creative4u.backbone.conse import ConSE
-from creative4u.backbone.saliency import saliency
+from creative4u.backbone.saliency import look
 from creative4u.image_statistics import pixel_statistics
 from creative4u.images import image_hash
 from creative4u.selector.observations import TOP, Match
+from creative4u.selector.probe import Probe
 
 SALIENT = 0.4  # the map's values span 0.05 to 0.82 on real posters (STACK)
 RIM = 7  # pixels of the 224-pixel map that count as the picture's border
@@ -50,27 +51,39 @@ def subject_facts(saliency_map: Array) -> dict[str, float]:
     }
 
 
-class ImageEvidence:
-    """The judge's Evidence on the embedded helpers, loaded once per process."""
+def pixel_facts(image: Image) -> dict[str, float]:
+    """Sharpness, light and contrast of one picture."""
+    pixels = pixel_statistics(image)
+    return {
+        "sharp": degree(float(np.log10(pixels["sharpness"] + 1e-9)), 0.5, 4.0),
+        "light": degree(pixels["brightness"], 0.0, 255.0),
+        "contrast": degree(pixels["contrast"], 0.0, 100.0),
+    }
 
-    def __init__(self) -> None:
+
+class ImageEvidence:
+    """The judge's Evidence on the embedded helpers; `probe` rates images where it is asked."""
+
+    def __init__(self, probe: Probe | None = None) -> None:
         self.bridge = ConSE()
+        self.probe = probe
         self._vectors: OrderedDict[str, Array] = OrderedDict()
 
-    def measured(self, images: Sequence[Image]) -> list[dict[str, float]]:
-        """Sharpness, light, contrast of the picture; area, centring and contact of its subject."""
-        rows = []
-        for image, subject in zip(images, saliency(images), strict=True):
-            pixels = pixel_statistics(image)
-            rows.append(
-                {
-                    "sharp": degree(float(np.log10(pixels["sharpness"] + 1e-9)), 0.5, 4.0),
-                    "light": degree(pixels["brightness"], 0.0, 255.0),
-                    "contrast": degree(pixels["contrast"], 0.0, 100.0),
-                    **subject_facts(subject),
-                }
-            )
-        return rows
+    def seen(
+        self, images: Sequence[Image], probe: bool
+    ) -> list[tuple[dict[str, float], dict[str, float]]]:
+        """What the probe sees, if asked, and what is measured, from one vision pass an image.
+
+        Measured are sharpness, light and contrast of the picture, and area, centring and border
+        contact of its subject.
+        """
+        tokens, maps = look(images)
+        none: list[dict[str, float]] = [{} for _ in images]
+        probed = self.probe.degrees(tokens) if probe and self.probe is not None else none
+        return [
+            (asked, {**pixel_facts(image), **subject_facts(subject)})
+            for image, asked, subject in zip(images, probed, maps, strict=True)
+        ]
 
     def looks_like(self, images: Sequence[Image]) -> list[str]:
         """The classifier's likeliest class name of each image; its vectors are kept for `match`."""
@@ -96,9 +109,3 @@ class ImageEvidence:
     def _words(self, text: str) -> Array:
         vector: Array = self.bridge.text_vectors([text])[0]
         return vector
-
-
-@functools.cache
-def evidence() -> ImageEvidence:
-    """The process's one ImageEvidence."""
-    return ImageEvidence()

@@ -58,7 +58,9 @@ OnEvent = Callable[[Observed | Reasoning], None]
 class Evidence(Protocol):
     """What is measured and recognised beside the model, from `creative4u.selector.evidence`."""
 
-    def measured(self, images: Sequence[Image]) -> list[dict[str, float]]: ...
+    def seen(
+        self, images: Sequence[Image], probe: bool
+    ) -> list[tuple[dict[str, float], dict[str, float]]]: ...
 
     def looks_like(self, images: Sequence[Image]) -> list[str]: ...
 
@@ -190,11 +192,17 @@ class Judge:
             return
         pictures = list(new.values())
         none: list[dict[str, float]] = [{} for _ in pictures]
-        asked = self.backend.observe(pictures) if self.config.observe else none
-        measured = self.evidence.measured(pictures) if self.config.measure else none
+        probed = self.config.observe == "probe"
+        asked = self.backend.observe(pictures) if self.config.observe == "model" else none
+        looked = list(zip(none, none, strict=True))
+        if probed or self.config.measure:
+            looked = self.evidence.seen(pictures, probed)
         likes = self.evidence.looks_like(pictures) if self.config.match else [""] * len(pictures)
-        for key, of_model, of_pixels, like in zip(new, asked, measured, likes, strict=True):
-            self._seen[key] = Observation(asked=of_model, measured=of_pixels, looks_like=like)
+        for key, told, (of_probe, of_pixels), like in zip(new, asked, looked, likes, strict=True):
+            measured = of_pixels if self.config.measure else {}
+            self._seen[key] = Observation(
+                asked=of_probe if probed else told, measured=measured, looks_like=like
+            )
         while len(self._seen) > max(SEEN, len(images)):
             self._seen.popitem(last=False)
 

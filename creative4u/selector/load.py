@@ -21,10 +21,11 @@ from creative4u.backbone.names import base_folder
 from creative4u.errors import InputError
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
 from creative4u.selector.endpoints import is_url
-from creative4u.selector.evidence import evidence
+from creative4u.selector.evidence import ImageEvidence
 from creative4u.selector.judge import Judge
 from creative4u.selector.local import LocalBackend
 from creative4u.selector.openai_backend import CONCURRENCY, OpenAIBackend
+from creative4u.selector.probe import load_probe
 from creative4u.selector.prompts_only import PromptsOnly
 
 EMBEDDED = "Creative4U-160M"
@@ -34,6 +35,12 @@ def embedded_adapter() -> Path:
     """The folder of the shipped adapter, inside the package."""
     with resources.as_file(resources.files("creative4u.selector") / "weights") as folder:
         return folder
+
+
+@functools.cache
+def evidence() -> ImageEvidence:
+    """The process's one ImageEvidence, with the shipped probe."""
+    return ImageEvidence(load_probe(embedded_adapter()))
 
 
 @functools.cache
@@ -63,7 +70,7 @@ def load_asker(model: str | None = None) -> Judge:
     """A judge for its prompts alone: weights are loaded only where it observes with them."""
     folder = embedded_adapter() if model is None else Path(model)
     config = read_config(folder) if folder.is_dir() else PAPER
-    if config.observe or (model is not None and is_url(model)):
+    if config.observe == "model" or (model is not None and is_url(model)):
         return load_judge(model)
     return Judge(PromptsOnly(EMBEDDED if model is None else model), config, evidence())
 

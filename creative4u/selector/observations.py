@@ -64,11 +64,11 @@ def target(facts: dict[str, float]) -> str:
 
 
 def describe(observation: Observation, match: Match | None = None) -> str:
-    """One line of facts for the comparison prompt; degrees in tenths: `size 63` is 6.3 of 9."""
+    """One line of facts for the comparison prompt, degrees as whole levels: one token each."""
     facts = {**observation.asked, **observation.measured}
-    said = " ".join(f"{name} {round(10 * degree):02d}" for name, degree in facts.items())
+    said = " ".join(f"{name} {round(degree)}" for name, degree in facts.items())
     if match is not None:
-        said += f" title {round(10 * match.title):02d}"
+        said += f" title {round(match.title)}"
         if match.queries is not None:
-            said += f" query {round(10 * match.queries):02d}"
+            said += f" query {round(match.queries)}"
     return f"{said} like {observation.looks_like}" if observation.looks_like else said

@@ -69,7 +69,7 @@ def recipe(tiny: Path, tmp_path: Path) -> Recipe:
         {"kind": "sft", "base": str(tiny), "out": tmp_path / "run", "seed": 1,
          "features": tmp_path / "features", "singles": tmp_path / "singles.jsonl",
          "pairs": [tmp_path / "pairs.jsonl"], "lora": {"rank": 2, "alpha": 4}, "stages": stages,
-         "judge": {"measure": False, "match": False}}
+         "judge": {"observe": "model", "measure": False, "match": False}}
     )  # fmt: skip
 
 

@@ -54,8 +54,10 @@ class Lightest:
 
 
 class NoEvidence:
-    def measured(self, images: Sequence[Image.Image]) -> list[dict[str, float]]:
-        return [{"light": 4.5} for _ in images]
+    def seen(
+        self, images: Sequence[Image.Image], probe: bool
+    ) -> list[tuple[dict[str, float], dict[str, float]]]:
+        return [({"dark": 1.0} if probe else {}, {"light": 4.6}) for _ in images]
 
     def looks_like(self, images: Sequence[Image.Image]) -> list[str]:
         return ["boot" for _ in images]
@@ -66,7 +68,7 @@ class NoEvidence:
 
 @pytest.fixture
 def judge() -> Judge:
-    return Judge(Lightest(), JudgeConfig(), NoEvidence())
+    return Judge(Lightest(), JudgeConfig(observe="model"), NoEvidence())
 
 
 def test_a_swapped_pair_is_the_mirrored_verdict(judge: Judge) -> None:
@@ -93,9 +95,9 @@ def test_an_image_is_observed_once_and_its_facts_stand_in_both_prompts(judge: Ju
     assert isinstance(backend, Lightest)
     assert backend.observed == [2, 1]
     assert ab.messages[0]["content"][2]["text"] == (
-        " dark 00 light 45 title 63 like boot\nCreative B: "
+        " dark 0 light 5 title 6 like boot\nCreative B: "
     )
-    assert ba.messages[0]["content"][4]["text"] == " dark 00 light 45 title 63 like boot"
+    assert ba.messages[0]["content"][4]["text"] == " dark 0 light 5 title 6 like boot"
     assert ba.images == (DARK, LIGHT)
 
 
@@ -118,6 +120,13 @@ def test_a_failed_pair_is_its_own_error(judge: Judge) -> None:
     assert isinstance(empty, InputError)
     with pytest.raises(InputError, match="title is empty"):
         list(judge.stream(PairRequest(LIGHT, DARK, "")))
+
+
+def test_the_probe_stands_in_for_the_models_own_observations() -> None:
+    backend = Lightest()
+    prompt = Judge(backend, JudgeConfig(), NoEvidence()).prompts(PairRequest(LIGHT, DARK, "Boot"))
+    assert prompt[0].messages[0]["content"][4]["text"] == " dark 1 light 5 title 6 like boot"
+    assert backend.observed == []
 
 
 def test_without_facts_the_prompt_is_the_single_pass() -> None:
