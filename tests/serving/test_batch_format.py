@@ -14,13 +14,13 @@ from stub_openai import Body, Listed, StubServer, choice_of, verdict_tokens
 from creative4u.errors import InputError
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.judge import Judge
-from creative4u.selector.observations import Match
+from creative4u.selector.observations import Match, Observation, describe
 from creative4u.selector.openai_backend import OpenAIBackend
 from creative4u.selector.prompts_only import PromptsOnly
 from creative4u.serving.batch_format import read_answers, write_requests
 from creative4u.serving.judge import BatchConfig, judge_pairs
 
-CONFIG = JudgeConfig(observe=True, measure=False, match=False, image_side=28)
+CONFIG = JudgeConfig(observe="model", measure=False, match=False, image_side=28)
 ROWS = ["boot", "bag", "", "watch"]  # the third has no title, and so no request
 
 
@@ -37,7 +37,9 @@ class Served(OpenAIBackend):
 
 
 class NoEvidence:
-    def measured(self, images: Sequence[Image.Image]) -> list[dict[str, float]]:
+    def seen(
+        self, images: Sequence[Image.Image], probe: bool
+    ) -> list[tuple[dict[str, float], dict[str, float]]]:
         raise AssertionError
 
     def looks_like(self, images: Sequence[Image.Image]) -> list[str]:
@@ -104,7 +106,8 @@ def test_requests_are_what_run_batch_takes(tmp_path: Path) -> None:
     assert {(line["method"], line["url"]) for line in lines} == {("POST", "/v1/chat/completions")}
     first, second = (line["body"]["messages"][0]["content"] for line in lines[:2])
     assert first[1] == second[3]  # the orders show the same two images the other way round
-    assert first[2]["text"] == " size 60\nCreative B: "
+    facts = describe(Observation(asked={"size": 6.0}, measured={}))
+    assert first[2]["text"] == f" {facts}\nCreative B: "
     assert not (tmp_path / "out.jsonl").exists()
 
 
