@@ -1,4 +1,4 @@
-"""What can go wrong, as a small tree: every error has a code for machines and one line for people."""
+"""What can go wrong, as a small tree: every error has a code for machines and a line for people."""
 
 
 class Creative4UError(Exception):

@@ -121,7 +121,7 @@ def _read(path: Path, label: str) -> bytes:
         raise ImageError(f"{label}: cannot be read ({error.strerror})") from error
 
 
-def _open(data: bytes, kind: str) -> Any:  # noqa: ANN401 - PIL's file classes have no common type
+def _open(data: bytes, kind: str) -> Any:
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd EXIF and the like: no news to the user
         warnings.simplefilter("error", Image.DecompressionBombWarning)
