@@ -1,14 +1,15 @@
-"""Prompts in, protocol completions out, by a greedy decoder that is guided by the protocol's form.
+"""Prompts in, protocol completions out, by a decoder that is guided by the protocol's form.
 
 The keys of the lines are known beforehand, so they are fed in one forward pass instead of being
 generated token by token (jump-forward decoding, as in structured-output engines; our choice).
-Facts, judgements and the answer are the model's own. Rows of a batch move at their own pace: a
-step feeds each row its next chunk, left-padded and masked in the key-value cache.
+Facts, judgements and the answer are the model's own: chosen greedily, or drawn (GRPO). Rows of a
+batch move at their own pace: a step feeds each row its next chunk, left-padded and masked in the
+key-value cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,14 +23,21 @@ from creative4u.selector.observations import NAMES, TOP
 from creative4u.selector.protocol import KEYS, SIDES
 
 LINE_TOKENS = 48  # a line longer than this has lost its thread
+Pick = Callable[[Tensor], Tensor]  # (B, V) logits, -inf where not allowed, to (B,) token ids
+
+
+def greedy(logits: Tensor) -> Tensor:
+    """The likeliest token of each row."""
+    return logits.argmax(1)
 
 
 @dataclass
-class _Row:
+class Written:
     """One row's state: the next chunk to feed and what it has written."""
 
     chunk: list[int]
     written: list[int] = field(default_factory=list)
+    chosen: list[bool] = field(default_factory=list)  # of each written token: not merely fed
     line: int = 0  # the protocol question being answered
     line_tokens: int = 0
     logit_a: float | None = None
@@ -65,29 +73,55 @@ class GuidedDecoder:
         self, inputs: dict[str, Tensor], on_text: OnText | None = None
     ) -> list[Completion | CompletionError]:
         """`inputs` of left-padded prompts that end with the generation prompt, (B, T)."""
+        rows = self.write(inputs, on_text=on_text)
+        return [row.error or Completion(self._text(row), row.logit_a or 0.0) for row in rows]
+
+    @torch.inference_mode()
+    def write(
+        self,
+        inputs: dict[str, Tensor],
+        pick: Pick = greedy,
+        copies: int = 1,
+        on_text: OnText | None = None,
+    ) -> list[Written]:
+        """`copies` completions of each prompt (B, T), next to each other; a prompt is read once."""
         start = [*self._ids("<think>\n"), *self.keys[0]]
-        rows = [_Row(start) for _ in range(len(inputs["input_ids"]))]
+        count = len(inputs["input_ids"])
+        rows = [Written(start) for _ in range(count * copies)]
         state = _State(self.model, inputs)
-        while not all(row.done for row in rows):
-            logits = state.feed([[] if row.done else row.chunk for row in rows])  # (B, V)
+        logits = state.feed([start] * count)  # (B, V)
+        if copies > 1:
+            logits = state.repeat(copies, logits)
+        while True:
+            for row in rows:
+                if not row.done:
+                    row.written += row.chunk
+                    row.chosen += [False] * (len(row.written) - len(row.chosen))
             choosable = logits.index_fill(1, self.banned, float("-inf"))
-            for number, (row, best) in enumerate(
-                zip(rows, choosable.argmax(1).tolist(), strict=True)
-            ):
+            for number, row in enumerate(rows):
+                if row.line == len(KEYS):
+                    kept = choosable[number, self.sides].clone()
+                    choosable[number] = float("-inf")
+                    choosable[number, self.sides] = kept
+            for number, (row, best) in enumerate(zip(rows, pick(choosable).tolist(), strict=True)):
                 if row.done:
                     continue
-                row.written += row.chunk
                 self._advance(row, best, logits[number])
                 if on_text is not None:
                     on_text(number, self._text(row))
-        return [row.error or Completion(self._text(row), row.logit_a or 0.0) for row in rows]
+            if all(row.done for row in rows):
+                return rows
+            logits = state.feed([[] if row.done else row.chunk for row in rows])
 
-    def _advance(self, row: _Row, best: int, logits: Tensor) -> None:
+    def _advance(self, row: Written, best: int, logits: Tensor) -> None:
         """Decide the row's next chunk from the logits after its last one."""
+        row.chosen.append(True)
         if row.line == len(KEYS):  # the chunk was the closing: this is the answer token
             of_a, of_b = (float(logits[side]) for side in self.sides)
             row.logit_a = of_a - of_b
-            row.written += [self.sides[0 if row.logit_a > 0 else 1], *self._ids("</answer>")]
+            closing = self._ids("</answer>")
+            row.written += [best, *closing]
+            row.chosen += [False] * len(closing)
             return
         row.chunk = [best]
         row.line_tokens += 1
@@ -95,11 +129,12 @@ class GuidedDecoder:
             row.line, row.line_tokens = row.line + 1, 0
             row.chunk += self.keys[row.line] if row.line < len(KEYS) else self.closing
         elif row.line_tokens > LINE_TOKENS:
+            row.chosen.pop()  # it is not written
             row.error = TruncatedError(
                 f"the line {KEYS[row.line]!r} did not end within {LINE_TOKENS} tokens"
             )
 
-    def _text(self, row: _Row) -> str:
+    def _text(self, row: Written) -> str:
         text: str = self.tokenizer.decode(row.written)
         return text
 
@@ -133,6 +168,12 @@ class _State:
         self.cache = DynamicCache(config=model.config.get_text_config())
         self.mask = inputs["attention_mask"]  # (B, slots): 1 where a real token stands
         self.first: dict[str, Tensor] | None = inputs
+
+    def repeat(self, copies: int, logits: Tensor) -> Tensor:
+        """Every row `copies` times, what is cached and its logits (B, V) -> (B copies, V)."""
+        self.cache.batch_repeat_interleave(copies)
+        self.mask = self.mask.repeat_interleave(copies, 0)
+        return logits.repeat_interleave(copies, 0)
 
     def feed(self, chunks: list[list[int]]) -> Tensor:
         """Next-token logits (B, V) after each row's chunk; an empty chunk leaves a row as it is."""

@@ -76,3 +76,27 @@ def test_image_and_special_tokens_are_never_written(backend: LocalBackend) -> No
     banned = set(backend.decoder.banned.tolist())
     for token in ("<image>", "<fake_token_around_image>", "<|im_end|>"):
         assert tokenizer.convert_tokens_to_ids(token) in banned
+
+
+def test_copies_share_a_prompt_and_each_token_is_fed_or_chosen(
+    backend: LocalBackend, prompts: list[Prompt]
+) -> None:
+    decoder = backend.decoder
+    inputs = backend._inputs([p.messages for p in prompts], [list(p.images) for p in prompts])
+    rows = decoder.write(inputs, copies=2)
+    alone = backend.complete(prompts)
+    assert [decoder._text(row) for row in rows] == [
+        done.text for done in alone for _ in range(2) if isinstance(done, Completion)
+    ]
+    fed = decoder._ids("<think>\n") + decoder.keys[0]
+    for row in rows:
+        assert len(row.chosen) == len(row.written)
+        assert row.written[: len(fed)] == fed
+        assert not any(row.chosen[: len(fed)])
+        ends = [i for i, (t, c) in enumerate(zip(row.written, row.chosen, strict=True))
+                if c and t == decoder.newline]  # fmt: skip
+        assert len(ends) == len(KEYS)
+        for end, key in zip(ends, decoder.keys[1:], strict=False):
+            assert row.written[end + 1 : end + 1 + len(key)] == key
+            assert not any(row.chosen[end + 1 : end + 1 + len(key)])
+        assert sum(row.chosen[ends[-1] + 1 :]) == 1  # the answer alone
