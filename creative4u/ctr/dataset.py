@@ -43,6 +43,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.label)
 
+    def to(self, device: torch.device) -> Batch:
+        """The same rows on a device."""
+        return _each(lambda tensor: tensor.to(device), self)
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -219,18 +223,19 @@ def read_labels(column: pa.ChunkedArray, name: str) -> Ints:
 
     Raises InputError for anything else, with what was got.
     """
-    values: NDArray[Any] = np.asarray(column.to_pylist(), dtype=object)
     if pa.types.is_integer(column.type) and not column.null_count:
-        values = column.to_numpy()
-        if not np.isin(values, (0, 1)).all():
-            raise InputError(f"{name}: got {_odd(values)}; a label is 0 or 1")
-        return values.astype(np.int64)
+        numbers = column.to_numpy()
+        if not np.isin(numbers, (0, 1)).all():
+            raise InputError(f"{name}: got {_odd(numbers)}; a label is 0 or 1")
+        return np.asarray(numbers.astype(np.int64))
+    values = column.to_pylist()
     found = np.array(
         [-1 if value is None else LABELS.get(str(value).strip().lower(), -2) for value in values],
         np.int64,
     )
     if (found == -2).any():
-        raise InputError(f"{name}: got {values[found == -2][0]!r}; a label is 0 or 1")
+        odd = values[int((found == -2).argmax())]
+        raise InputError(f"{name}: got {odd!r}; a label is 0 or 1")
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from numpy.typing import NDArray
 
 from creative4u.ctr.calibration import fit_isotonic, fit_strength, pcoc, pcoc_by_decile
@@ -77,12 +78,19 @@ def fit(
         pairs = head_tail_pairs(
             model.visual.numpy() * (shown > 0)[:, None], shown, classes, config.training.debias
         )
-    state = train(model, log, config.training, out, pairs, progress)
+    told = progress if _first() else lambda line: None
+    state = train(model, log, config.training, out, pairs, told)
     predictor.report = {"validation_gauc": state.best, "counts": asdict(log.counts)}
     calibrate(predictor, shop.log, config.calibration_days, hidden, config.rows)
     predictor.report["test"] = evaluate(predictor, shop.log, config.test_days, hidden, config.rows)
-    predictor.save(out)
+    if _first():
+        predictor.save(out)
     return predictor
+
+
+def _first() -> bool:
+    """Whether this is the process that writes; all of them compute the same."""
+    return bool(PartialState(cpu=not torch.cuda.is_available()).is_main_process)
 
 
 def count_shown(

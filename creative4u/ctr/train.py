@@ -1,7 +1,7 @@
 """A click log and embeddings in, a trained CTR model out; resumable, on one process or several.
 
 creative4u ctr train WORLD --out DIR
-accelerate launch -m creative4u ctr train ...   (DDP is Accelerate's)
+accelerate launch --num_processes 2 -m creative4u ctr train ...   (DDP is Accelerate's)
 
 DIR/model.safetensors, model.json     the best model by gAUC on the validation days
 DIR/checkpoint.pt                     where a killed run goes on; removed when done
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -106,9 +106,11 @@ def train(
     Returns:
         The state at the end; `finished` unless `stop_after` cut it short.
     """
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    accelerator = accelerator_of()
+    device = accelerator.device
+    model.to(device)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     path, state, best = out / CHECKPOINT, State(), None
     if path.exists():
@@ -129,7 +131,7 @@ def train(
                     return state
                 left -= 1
             torch.manual_seed(config.seed * 1_000_003 + state.epoch * 100_003 + state.step)
-            loss = batch_loss(runner, model, batch, config, pairs)
+            loss = batch_loss(runner, model, batch.to(device), config, pairs)
             optimizer.zero_grad()
             accelerator.backward(loss)
             optimizer.step()
@@ -148,10 +150,19 @@ def train(
     state.finished = True
     if best is not None:
         model.load_state_dict(best)
+    accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         path.unlink(missing_ok=True)
-    model.eval()
+    model.to("cpu").eval()
     return state
+
+
+def accelerator_of() -> Accelerator:
+    """One process or several, as `accelerate launch` says; tables never change, so none is sent."""
+    return Accelerator(
+        cpu=not torch.cuda.is_available(),
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+    )
 
 
 def batch_loss(
@@ -167,7 +178,10 @@ def batch_loss(
     if model.debias is None or pairs is None or not len(pairs[0]):
         return loss
     chosen = torch.randint(len(pairs[0]), (config.debias.pairs,)).numpy()
-    head, tail = (model.adjusted(model.visual[torch.from_numpy(part[chosen])]) for part in pairs)
+    head, tail = (
+        model.adjusted(model.visual[torch.from_numpy(part[chosen]).to(model.visual.device)])
+        for part in pairs
+    )
     return loss + config.debias.weight * debias_loss(head, tail, config.debias.temperature)
 
 
@@ -182,9 +196,10 @@ def score_log(
 ) -> Scored:
     """Score the rows of some days, in the log's order; the first `limit` of them where given."""
     model.eval()
+    device = model.visual.device
     logits, labels, ids, count = [], [], [], 0
     for rows in log.batches(batch, days, hidden_only=hidden_only):
-        logits.append(model(rows))
+        logits.append(model(rows.to(device)).cpu())
         labels.append(rows.label)
         ids.append(rows.ids)
         count += len(rows)
