@@ -110,6 +110,11 @@ def history(saved: list[Saved], more: bool) -> str:
     return _fill("history.html", rows=rows, more=more)
 
 
+def likeness(rows: list[dict[str, Any]], other: float, catalogue: bool) -> str:
+    """What MOON finds alike: title, the other creative, the catalogue's items."""
+    return _fill("moon.html", rows=rows, other=other, catalogue=catalogue)
+
+
 def report(saved: Saved) -> str:
     """A whole HTML document about one comparison that needs nothing but itself."""
     verdict = saved.verdict

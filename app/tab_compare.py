@@ -9,6 +9,7 @@ import gradio as gr
 
 from app import render
 from app.compare import OVER, Desk, View, compare, read
+from app.moon_panel import Moon
 from app.panel import Panel, Updates
 from app.stops import Stops
 from app.uploads import as_sent
@@ -21,8 +22,8 @@ IDLE = """<div class="c4-idle"><h2>Which one will be clicked?</h2>
 <p class="c4-faint">What you compare is kept in History; you can delete it there.</p></div>"""
 
 
-def build(desk: Desk, downloads: Path) -> None:
-    """Lay out the tab inside the current Blocks and wire it to `compare`."""
+def build(desk: Desk, downloads: Path, moon: Moon | None = None) -> None:
+    """Lay out the tab inside the current Blocks and wire it to `compare` and, beside it, MOON."""
     stops = Stops()
     with gr.Row(elem_classes="c4-sheet"):
         with gr.Column(scale=4, min_width=320, elem_classes="c4-form"):
@@ -41,6 +42,7 @@ def build(desk: Desk, downloads: Path) -> None:
         with gr.Column(scale=6, min_width=320, elem_classes="c4-result"):
             status = gr.HTML(IDLE, elem_id="status")
             panel = Panel(desk.store, downloads, "compare")
+            likeness = gr.HTML(elem_id="compare-moon")
 
     def run(upload_a: str | None, upload_b: str | None, words: str,
             searches: str, visitor: gr.Request) -> Iterator[Updates]:
@@ -73,6 +75,9 @@ def build(desk: Desk, downloads: Path) -> None:
     go.click(run, [image_a, image_b, title, queries],
              [note_a, note_b, note_words, status, go, stop, *panel.parts],
              show_progress="hidden", concurrency_limit=None, api_visibility="private")
+    if moon is not None:
+        go.click(moon.fill, [image_a, image_b, title, queries], likeness,
+                 show_progress="hidden", concurrency_limit=1, api_visibility="private")
     stop.click(stops.stop, queue=False, api_visibility="private")
     for image, note in ((image_a, note_a), (image_b, note_b)):
         image.upload(_look, image, [image, note], show_progress="hidden", api_visibility="private")

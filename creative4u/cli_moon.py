@@ -124,19 +124,18 @@ def index(
     with working():
         from creative4u.moon.encoder import load_encoder
         from creative4u.moon.features import FeatureStore
-        from creative4u.moon.index import Index, IndexConfig, load_index
+        from creative4u.moon.index import IndexConfig
         from creative4u.moon.items import read_items, read_world
+        from creative4u.moon.shelf import open_shelf
 
         if kind not in ("exact", "hnsw"):
             raise InputError(f"--kind is exact or hnsw, not {kind!r}")
         model = load_encoder(encoder, FeatureStore(features))
         settings = IndexConfig("hnsw" if kind == "hnsw" else "exact", model.config.dim)
-        shelf = load_index(out) if out.exists() else Index(settings)
-        rows = read_world(items) if items.is_dir() else read_items(items)
-        fresh = [item for item in rows if item.item_id not in shelf]
-        shelf.add([item.item_id for item in fresh], model.encode([item.content for item in fresh]))
+        shelf = open_shelf(out, settings)
+        added = shelf.add(read_world(items) if items.is_dir() else read_items(items), model)
         shelf.save(out)
-    answer({"added": len(fresh), "items": len(shelf), "index": out}, json)
+    answer({"added": added, "items": len(shelf), "index": out}, json)
 
 
 @app.command()

@@ -30,12 +30,18 @@ class Behaviour:
 
 
 def read_behaviour(
-    folder: Path, products: int, least_shown: int = 20, most_passed: int = 20
+    folder: Path,
+    products: int,
+    least_shown: int = 20,
+    most_passed: int = 20,
+    least_bought: int = 1,
+    bought_share: float = 0.0,
 ) -> Behaviour:
     """The log under `folder` (a shop as `creative4u data world` writes it).
 
-    `least_shown` impressions make a pair's click rate worth believing (our choice). Raises
-    InputError where there is no log.
+    `least_shown` impressions make a pair's click rate worth believing. A purchase may be chance: a
+    pair counts as bought from `least_bought` purchases on, if they are `bought_share` of those of
+    the query's most bought product (our choices). Raises InputError where there is no log.
     """
     log = folder / "log"
     if not any(log.glob("*.parquet")):
@@ -53,7 +59,9 @@ def read_behaviour(
         ).fetchnumpy()
     query, product, shown, clicks, purchases = (np.asarray(c, np.int64) for c in pairs.values())
     exposure = np.bincount(product, weights=shown, minlength=products).astype(np.int64)
-    kept = purchases > 0
+    most = np.zeros(len(texts), np.int64)
+    np.maximum.at(most, query, purchases)
+    kept = (purchases >= max(1, least_bought)) & (purchases >= bought_share * most[query])
     passed: dict[int, list[int]] = {}
     rate = clicks / np.maximum(shown, 1)
     for row in np.lexsort((product, rate, query)):

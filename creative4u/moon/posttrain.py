@@ -48,6 +48,8 @@ class PosttrainConfig(TrainConfig):
     features: str = "runs/moon/features"
     images: int = 4  # the first images of an item that are learnt from
     first_steps: int = 150  # of step one, out of `steps`
+    least_bought: int = 3  # purchases that make a positive; see `behaviour`
+    bought_share: float = 0.25
     batch: int = 48
     temperature: float = 0.07
     queue: int = 1024
@@ -292,7 +294,12 @@ def main(config: PosttrainConfig, stop_after: int | None = None) -> Path:
     encoder = load_encoder(Path(config.start) if config.start else None, store)
     encoder.to(accelerator.device)
     items = read_world(Path(config.world))
-    behaviour = read_behaviour(Path(config.world), len(items))
+    behaviour = read_behaviour(
+        Path(config.world),
+        len(items),
+        least_bought=config.least_bought,
+        bought_share=config.bought_share,
+    )
     triplets = Triplets(items, behaviour, config.images, config.rebalance)
     stage = Posttraining(encoder, config, triplets, accelerator)
     return train(encoder, stage, config, accelerator, stage.extra, stop_after)
