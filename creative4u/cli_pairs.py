@@ -23,7 +23,16 @@ def pairs(
     out: Out,
     min_impressions: Annotated[int, typer.Option(min=1, help="Of each creative.")] = 1000,
     min_gap: Annotated[float, typer.Option(min=0, help="Of the CTRs, to the lower one.")] = 0.6,
+    max_p: Annotated[
+        float, typer.Option(min=0, max=1, help="Of the two-proportion test; 1 switches it off.")
+    ] = 0.05,
+    per_product: Annotated[int, typer.Option(min=1, help="Most pairs of a product.")] = 24,
     queries: Annotated[Path | None, typer.Option(help="A table that names query ids.")] = None,
+    memory: Annotated[str, typer.Option(help="DuckDB's limit; what is more goes to disk.")] = "2GB",
+    threads: Annotated[int, typer.Option(min=1, help="Of DuckDB and of reading images.")] = 2,
+    ray: Annotated[
+        int, typer.Option(min=0, help="Count the log with so many Ray workers; 0 without Ray.")
+    ] = 0,
     seed: Seed = 7,
     json: Json = False,
 ) -> None:
@@ -32,10 +41,18 @@ def pairs(
     Example: `creative4u data pairs --log world/log --images world/images --out world/pairs`
     """
     with working():
+        from data.creative_pair.aggregate import count_log
+        from data.creative_pair.candidates import Filter
         from data.creative_pair.mine import MineConfig, mine
 
-        config = MineConfig(queries=queries, seed=seed)
-        report = mine(log, images, out, min_impressions, min_gap, config)
+        rule = Filter(min_impressions, min_gap, max_p, per_product)
+        config = MineConfig(rule, queries=queries, seed=seed, memory=memory, threads=threads)
+        count = count_log
+        if ray:
+            from data.creative_pair.ray_count import counting_on_ray
+
+            count = counting_on_ray(ray)
+        report = mine(log, images, out, config, count, say)
     answer(asdict(report), json)
 
 

@@ -1,7 +1,8 @@
 """An impression log (Parquet or CSV globs) in, counts by product, creative and query out.
 
 DuckDB reads the log once, out of core. A row is one impression (`click` 0 or 1) or a sum
-(`impressions`, `clicks`). Bad rows are counted and kept for the rejects file; they stop nothing.
+(`impressions`, `clicks`). Bad rows are counted beside the good ones; only where there are any is
+the log read a second time, for the rejects file (see `refusals`). They stop nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ ALIASES = {  # our name -> what public logs call it
 }
 KNOWN = {name for names in ALIASES.values() for name in names} | {
     "day", "date", "user_id", "position", "purchase", "price", "ctr", "title"}
-MAX_REJECTS = 100_000  # bad rows written out; the rest is only counted
+WHOLE = {f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG", "HUGE")} | {
+    "INTEGER", "UINTEGER"}  # DuckDB's types of whole numbers
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,31 @@ class Log:
 
     source: str  # the table function of DuckDB that reads it
     columns: dict[str, str]  # our name -> the log's
+    types: dict[str, str]  # our name -> DuckDB's type
     unknown: tuple[str, ...]
     summed: bool
     signature: str  # changes with the files
     files: tuple[str, ...] = ()
+
+    @property
+    def is_csv(self) -> bool:
+        return self.source.startswith("read_csv")
+
+    def text(self, name: str) -> str:
+        """The SQL of an id; NULL where the log has no such column."""
+        return f'"{self.columns[name]}"' if name in self.columns else "NULL"
+
+    def number(self, name: str) -> str:
+        """The SQL of a count; NULL where it is no whole number."""
+        column = f'"{self.columns[name]}"'
+        if self.types[name] in WHOLE:
+            return column
+        if self.types[name] == "BOOLEAN":
+            return f"{column}::TINYINT"
+        if self.types[name] == "VARCHAR":
+            column = f"trim({column})"  # or the CSV reader itself casts, and drops the whole row
+        value = f"try_cast({column} AS DOUBLE)"
+        return f"CASE WHEN {value} = floor({value}) THEN try_cast({value} AS BIGINT) END"
 
 
 @dataclass(frozen=True)
@@ -80,9 +103,11 @@ def find_log(patterns: Iterable[str]) -> Log:
     source = (f"read_parquet({listed})" if kinds == {"parquet"} else
               f"read_csv({listed}, header = true, store_rejects = true, sample_size = 20000)")
     try:
-        names = [row[0] for row in duckdb.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()]
+        types = {row[0]: str(row[1]) for row in
+                 duckdb.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()}
     except duckdb.Error as error:
         raise InputError(f"the log cannot be read: {str(error).splitlines()[0]}") from error
+    names = list(types)
     columns = {ours: next(name for name in theirs if name in names)
                for ours, theirs in ALIASES.items() if any(name in names for name in theirs)}
     summed = "impressions" in columns and "clicks" in columns
@@ -93,8 +118,8 @@ def find_log(patterns: Iterable[str]) -> Log:
         raise InputError(f"the log has columns {', '.join(names)}; missing: {', '.join(missing)}")
     stats = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in files]
     signature = hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:16]
-    return Log(source, columns, tuple(name for name in names if name not in KNOWN), summed,
-               signature, tuple(files))
+    return Log(source, columns, {ours: types[name] for ours, name in columns.items()},
+               tuple(name for name in names if name not in KNOWN), summed, signature, tuple(files))
 
 
 def _files(pattern: str) -> list[str]:
@@ -104,53 +129,46 @@ def _files(pattern: str) -> list[str]:
     return glob(pattern)
 
 
-def bad_row(log: Log) -> str:
-    """The SQL condition that holds for a row that cannot be counted."""
-    def column(name: str) -> str:
-        return f'"{log.columns[name]}"'
-
-    empty = f"{column('product_id')} IS NULL OR {column('creative_id')} IS NULL"
+def good_row(log: Log) -> str:
+    """The SQL condition of a row that can be counted; false or NULL for all others."""
+    named = f"{log.text('product_id')} IS NOT NULL AND {log.text('creative_id')} IS NOT NULL"
     if not log.summed:
-        click = column("click")
-        return f"coalesce({click} NOT BETWEEN 0 AND 1, true) OR {empty}"
-    shown, clicks = column("impressions"), column("clicks")
-    return (f"coalesce({shown} < 0, true) OR coalesce({clicks} < 0, true) "
-            f"OR {clicks} > {shown} OR {empty}")
+        return f"{log.number('click')} BETWEEN 0 AND 1 AND {named}"
+    shown, clicks = log.number("impressions"), log.number("clicks")
+    return f"{shown} >= 0 AND {clicks} >= 0 AND {clicks} <= {shown} AND {named}"
 
 
-def count_sql(log: Log, checked: bool = True) -> str:
-    """The one pass over the log; `checked=False` is the bare aggregation it is measured against."""
-    keys = [f'"{log.columns[name]}" AS {name}' for name in ("product_id", "creative_id", "query")
-            if name in log.columns]
+def count_sql(log: Log) -> str:
+    """The one pass over the log: good rows summed by key, and how many rows were refused."""
+    good = f"FILTER ({good_row(log)})"
+    shown = f"sum({log.number('impressions')})" if log.summed else "count(*)"
+    clicks = f"sum({log.number('clicks' if log.summed else 'click')})"
+    return f"""SELECT {_keys(log)}, {shown} {good} AS impressions, {clicks} {good} AS clicks,
+        count(*) - count(*) {good} AS refused FROM {log.source} GROUP BY ALL"""
+
+
+def bare_sql(log: Log) -> str:
+    """The bare aggregation that counting is measured against: no row is looked at twice or kept."""
     shown = f'sum("{log.columns["impressions"]}")' if log.summed else "count(*)"
     clicks = f'sum("{log.columns["clicks" if log.summed else "click"]}")'
-    where = f"WHERE NOT ({bad_row(log)})" if checked else ""
-    return (f"SELECT {', '.join(keys)}, {shown}::BIGINT AS impressions, {clicks}::BIGINT AS clicks "
-            f"FROM {log.source} {where} GROUP BY ALL")
+    return (f"SELECT {_keys(log)}, {shown}::BIGINT AS impressions, {clicks}::BIGINT AS clicks "
+            f"FROM {log.source} GROUP BY ALL")
+
+
+def _keys(log: Log) -> str:
+    keys = ("product_id", "creative_id", "query")
+    return ", ".join(f"{log.text(name)} AS {name}" for name in keys if name in log.columns)
 
 
 def count_log(base: duckdb.DuckDBPyConnection, log: Log) -> None:
-    """Make table `counts` (product_id, creative_id, query, impressions, clicks), ids as text."""
+    """Make table `counts` (product_id, creative_id, query, impressions, clicks, refused), ids as
+    text; groups without a single good row have NULL counts. Raises InputError on a broken file.
+    """
     query = "query::VARCHAR" if "query" in log.columns else "NULL::VARCHAR"
-    base.execute(f"""CREATE OR REPLACE TABLE counts AS
-        SELECT product_id::VARCHAR AS product_id, creative_id::VARCHAR AS creative_id,
-               {query} AS query, impressions, clicks FROM ({count_sql(log)})""")
-
-
-def rejected_rows(base: duckdb.DuckDBPyConnection, log: Log) -> list[dict[str, object]]:
-    """The bad rows, as {"reason", "row"}: unreadable CSV lines first, then impossible numbers."""
-    found: list[dict[str, object]] = []
-    if log.source.startswith("read_csv"):
-        lines = base.execute("SELECT line, min(error_message) FROM reject_errors "
-                             "GROUP BY file_id, line ORDER BY file_id, line LIMIT ?",
-                             [MAX_REJECTS]).fetchall()
-        found += [{"reason": "unreadable line", "row": {"line": line, "error": error}}
-                  for line, error in lines]
-    clicks = f'"{log.columns["clicks" if log.summed else "click"]}"'
-    shown = f'"{log.columns["impressions"]}"' if log.summed else "1"
-    reason = (f"CASE WHEN {clicks} < 0 OR {shown} < 0 THEN 'negative number' "
-              f"WHEN {clicks} > {shown} THEN 'clicks above impressions' "
-              "ELSE 'empty value' END")
-    rows = base.execute(f"SELECT {reason} AS reason, to_json(t)::VARCHAR FROM {log.source} t "
-                        f"WHERE {bad_row(log)} LIMIT {MAX_REJECTS}").fetchall()
-    return found + [{"reason": said, "row": json.loads(row)} for said, row in rows]
+    try:
+        base.execute(f"""CREATE OR REPLACE TABLE counts AS
+            SELECT product_id::VARCHAR AS product_id, creative_id::VARCHAR AS creative_id,
+                   {query} AS query, impressions::BIGINT AS impressions, clicks::BIGINT AS clicks,
+                   refused::BIGINT AS refused FROM ({count_sql(log)})""")
+    except duckdb.Error as error:
+        raise InputError(f"the log cannot be read: {str(error).splitlines()[0]}") from error

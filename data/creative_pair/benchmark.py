@@ -18,14 +18,16 @@ from pathlib import Path
 from creative4u.errors import Creative4UError
 from data.creative_pair.aggregate import (
     Limits,
+    bare_sql,
     connect,
     count_log,
-    count_sql,
     find_log,
     quote,
 )
 from data.creative_pair.candidates import Filter, creative_cells, main_pairs, query_pairs
+from data.creative_pair.refusals import refusals
 
+BAD = 100_000  # one row in so many has -1 clicks
 PRODUCTS, CREATIVES, QUERIES = 5_000, 13, 10_000
 
 
@@ -48,8 +50,9 @@ def write_rows(folder: Path, rows: int, files: int = 20) -> Path:
                          % {QUERIES} AS query_id, product::INT AS product_id,
                          (product * {CREATIVES} + hash(i * 3) % {CREATIVES})::INT AS creative_id,
                          (1 + hash(i * 5) % 10)::TINYINT AS position,
-                         (hash(i * 13) % 1000 < 15 + hash(product * 99 + hash(i * 3) % {CREATIVES})
-                          % 60)::TINYINT AS click, 0::TINYINT AS purchase,
+                         (CASE WHEN hash(i * 19) % {BAD} = 0 THEN -1 ELSE
+                          (hash(i * 13) % 1000 < 15 + hash(product * 99 + hash(i * 3)
+                           % {CREATIVES}) % 60)::INT END)::TINYINT AS click, 0::TINYINT AS purchase,
                          9.9::FLOAT AS price
                   FROM (SELECT i, (pow((hash(i * 17) % 1000000) / 1e6, 1.5)
                                    * {PRODUCTS})::INT % {PRODUCTS} AS product
@@ -62,19 +65,23 @@ def write_rows(folder: Path, rows: int, files: int = 20) -> Path:
 def time_count(folder: Path, checked: bool, memory: str, threads: int) -> dict[str, float]:
     """Count the log once in this process: seconds, groups and peak memory in MB.
 
-    The checked run goes on to the pairs that pass the filter; images are not looked at.
+    The checked run finds the bad rows too, then goes on to the pairs that pass the filter; images
+    are not looked at.
     """
     base = connect(Limits(memory, threads, folder / "spill"))
     log = find_log([str(folder)])
     start = time.perf_counter()
+    refused = 0
     if checked:
         count_log(base, log)
+        refused = sum(refusals(base, log).counts.values())
     else:
-        base.execute(f"CREATE TABLE counts AS {count_sql(log, checked)}")
+        base.execute(f"CREATE TABLE counts AS {bare_sql(log)}")
     seconds = time.perf_counter() - start
     found = base.execute("SELECT count(*), sum(impressions) FROM counts").fetchone()
     assert found is not None
-    result = {"seconds": seconds, "groups": found[0], "rows": int(found[1])}
+    result = {"seconds": seconds, "groups": found[0], "rows": int(found[1]) + refused,
+              "refused": refused}
     if checked:
         rule = Filter()
         creative_cells(base, rule.min_impressions)
@@ -96,12 +103,13 @@ def compare(folder: Path, rounds: int, memory: str, threads: int) -> dict[str, f
                 raise Creative4UError(done.stderr[-500:])
             found.append(json.loads(done.stdout))
     bare, checked = (min(found, key=lambda run: run["seconds"]) for found in runs.values())
-    return {"rows": checked["rows"], "groups": checked["groups"],
+    return {"rows": checked["rows"], "refused": checked["refused"], "groups": checked["groups"],
             "bare_rows_per_second": bare["rows"] / bare["seconds"],
             "checked_rows_per_second": checked["rows"] / checked["seconds"],
             "ratio": bare["seconds"] / checked["seconds"],
             "ratio_to_pairs": bare["seconds"] / checked["seconds_to_pairs"],
-            "pairs": checked["pairs"], "peak_mb": checked["peak_mb"]}
+            "pairs": checked["pairs"], "peak_mb": checked["peak_mb"],
+            "bare_peak_mb": bare["peak_mb"]}
 
 
 def main() -> None:

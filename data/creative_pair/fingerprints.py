@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -47,15 +47,17 @@ def _bits(found: imagehash.ImageHash) -> int:
     return int(str(found), 16)
 
 
-def fingerprints(folder: Path, images: Iterable[str], cache: Path,
-                 threads: int = 2) -> dict[str, Fingerprint]:
+def fingerprints(folder: Path, images: Iterable[str], cache: Path, threads: int = 2,
+                 progress: Callable[[str], None] = lambda line: None) -> dict[str, Fingerprint]:
     """Hashes by image; those in `cache` (JSONL, appended to as we go) are not read again."""
     known = {row.image: row for row in _cached(cache)}
     wanted = sorted(set(images))
     todo = [image for image in wanted if image not in known]
     cache.parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(threads) as pool, cache.open("a", encoding="utf-8") as out:
-        for row in pool.map(lambda image: fingerprint(folder, image), todo):
+        for done, row in enumerate(pool.map(lambda image: fingerprint(folder, image), todo), 1):
+            if done % 1000 == 0 or done == len(todo):
+                progress(f"images: {done} of {len(todo)} read")
             out.write(json.dumps(asdict(row)) + "\n")
             known[row.image] = row
     return {image: known[image] for image in wanted}

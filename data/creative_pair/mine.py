@@ -26,7 +26,6 @@ from data.creative_pair.aggregate import (
     count_sql,
     find_log,
     quote,
-    rejected_rows,
 )
 from data.creative_pair.candidates import (
     Candidate,
@@ -37,12 +36,14 @@ from data.creative_pair.candidates import (
     query_pairs,
 )
 from data.creative_pair.fingerprints import Fingerprint, fingerprints
+from data.creative_pair.refusals import Refusals, refusals
 from data.creative_pair.rows import write_pairs
 from data.creative_pair.shop import Shop, read_queries, read_shop
 from data.creative_pair.significance import smoothed_ctr
 from data.creative_pair.splits import product_groups, split_products
 
 Counting = Callable[[duckdb.DuckDBPyConnection, Log], None]
+Progress = Callable[[str], None]
 QUERIES_DECIDE = "queries decide"  # the tag of pairs whose label turns with the queries
 
 
@@ -70,44 +71,34 @@ class MineReport:
     unknown_columns: tuple[str, ...]
 
 
-def mine(log: str | Sequence[str], images: Path, out: Path, min_impressions: int = 1000,
-         min_gap: float = 0.6, config: MineConfig | None = None,
-         count: Counting = count_log) -> MineReport:
+def mine(log: str | Sequence[str], images: Path, out: Path, config: MineConfig | None = None,
+         count: Counting = count_log, progress: Progress = lambda line: None) -> MineReport:
     """Mine creative pairs from a log of any size.
 
     Args:
         log: Parquet or CSV files, folders or globs.
         images: a folder with images and metadata.jsonl (see `shop`).
         out: where the files go; what a killed run left there is used again.
-        min_impressions, min_gap: the paper's filter.
-        count: who makes the table of counts; `ray_count.count_on_ray` does it on a cluster.
+        count: who makes the table of counts; `ray_count.counting_on_ray` does it on a cluster.
 
-    Raises InputError where log or images cannot be read at all; bad rows go to rejects.jsonl.
+    Raises InputError where log or images cannot be read at all; bad rows go to rejects.jsonl (the
+    first 100,000 of the log, sorted), and all of them are counted in the report.
     """
     config = config or MineConfig()
-    rule = Filter(**{**asdict(config.rule), "min_impressions": min_impressions,
-                     "min_gap": min_gap})
-    shop, work = read_shop(images), out / ".work"
-    rejects = list(shop.rejects)
+    rule, shop, work = config.rule, read_shop(images), out / ".work"
     base = connect(Limits(config.memory, config.threads, work / "spill"))
     found = find_log([log] if isinstance(log, str) else list(log))
-    key = hashlib.sha256((found.signature + count_sql(found)).encode()).hexdigest()[:16]
-    counted, refused = work / f"counts-{key}.parquet", work / f"refused-{key}.json"
-    if not refused.exists():
-        count(base, found)
-        part = counted.with_suffix(".part")
-        base.execute(f"COPY counts TO {quote(str(part))} (FORMAT parquet)")
-        os.replace(part, counted)
-        _write(refused, json.dumps(rejected_rows(base, found), default=str))
-    base.execute(f"CREATE OR REPLACE TABLE counts AS FROM {quote(str(counted))}")
-    rejects += json.loads(refused.read_text("utf-8"))
+    progress(f"log: {len(found.files)} files")
+    refused = _counted(base, found, work, count)
+    progress(f"log: {_total(base):,} impressions counted")
+    rejects = [*shop.rejects, *refused.rows]
 
     wanted = creative_cells(base, rule.min_impressions)
     marks = fingerprints(images, (shop.creatives[name].image for _, name in wanted
                                   if name in shop.creatives), work / "fingerprints.jsonl",
-                         config.threads)
-    usable, refusals = _usable(wanted, shop, marks)
-    rejects += refusals
+                         config.threads, progress)
+    usable, unusable = _usable(wanted, shop, marks)
+    rejects += unusable
     base.register("usable", pa.table({
         "product_id": pa.array([product for product, _ in usable], pa.string()),
         "creative_id": pa.array([name for _, name in usable], pa.string())}))
@@ -121,16 +112,36 @@ def mine(log: str | Sequence[str], images: Path, out: Path, min_impressions: int
     write_pairs(pairs, out)
     _write(out / "rejects.jsonl", "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n"
                                           for row in rejects))
+    counts = Counter(str(row["reason"]).split(":")[0] for row in [*shop.rejects, *unusable])
     report = MineReport(
         out / "pairs.jsonl", dict(Counter(pair.split or "" for pair in pairs)),
-        sum(QUERIES_DECIDE in pair.tags for pair in pairs),
-        dict(Counter(str(row["reason"]).split(":")[0] for row in rejects)),
+        sum(QUERIES_DECIDE in pair.tags for pair in pairs), refused.counts | dict(counts),
         (*found.unknown, *shop.unknown))
     _write(out / "mining.json", json.dumps(
         {"filter": asdict(rule), "seed": config.seed, "by_split": report.by_split,
          "queries_decide": report.queries_decide, "rejects": report.rejects,
          "unknown_columns": report.unknown_columns}, indent=1) + "\n")
     return report
+
+
+def _counted(base: duckdb.DuckDBPyConnection, log: Log, work: Path, count: Counting) -> Refusals:
+    """Make table `counts` in `base`, or read what an earlier run of the same log counted."""
+    key = hashlib.sha256((log.signature + count_sql(log)).encode()).hexdigest()[:16]
+    counted, refused = work / f"counts-{key}.parquet", work / f"refused-{key}.json"
+    if not refused.exists():
+        count(base, log)
+        part = counted.with_suffix(".part")
+        base.execute(f"COPY counts TO {quote(str(part))} (FORMAT parquet)")
+        os.replace(part, counted)
+        _write(refused, json.dumps(asdict(refusals(base, log)), default=str))
+    base.execute(f"CREATE OR REPLACE TABLE counts AS FROM {quote(str(counted))} "
+                 "WHERE impressions IS NOT NULL")
+    return Refusals(**json.loads(refused.read_text("utf-8")))
+
+
+def _total(base: duckdb.DuckDBPyConnection) -> int:
+    return int((base.execute("SELECT coalesce(sum(impressions), 0) FROM counts").fetchone()
+                or (0,))[0])
 
 
 def _beside(images: Path) -> Path | None:

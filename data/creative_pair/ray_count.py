@@ -2,21 +2,20 @@
 
 The way past one machine: each worker counts its own files with DuckDB (`count_sql`, the very same
 SQL), and the partial counts, which are small, are summed by key. Run: the pairs of
-`mine(..., count=count_on_ray)` equal those of one machine.
+`mine(..., count=counting_on_ray(2))` equal those of one machine.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 
+from creative4u.errors import InputError
 from data.creative_pair.aggregate import Limits, Log, connect, count_log, find_log
-
-if TYPE_CHECKING:
-    import duckdb
 
 KEYS = ("product_id", "creative_id", "query")
 
@@ -26,30 +25,37 @@ def count_file(path: str, memory: str = "1GB") -> pa.Table:
     with tempfile.TemporaryDirectory() as spill:
         base = connect(Limits(memory, 1, Path(spill)))
         count_log(base, find_log([path]))
-        table: pa.Table = base.execute("FROM counts").to_arrow_table()
+        table: pa.Table = base.sql("FROM counts").to_arrow_table()
     return table
 
 
-def count_on_ray(base: duckdb.DuckDBPyConnection, log: Log, workers: int = 2) -> None:
-    """Make table `counts` in `base`, as `aggregate.count_log` does, with Ray Data's workers.
+def counting_on_ray(workers: int) -> Callable[[duckdb.DuckDBPyConnection, Log], None]:
+    """What `mine` takes as `count`: makes table `counts` as `aggregate.count_log` does.
 
     Joins the cluster that RAY_ADDRESS names, or starts one on this machine. The files must be
-    readable at the same path from every worker.
+    readable at the same path from every worker. Raises InputError where Ray is not installed.
     """
-    import ray
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError("Ray is not installed; pip install 'creative4u[ray]', or count without "
+                         "--ray") from error
 
-    ray.init(ignore_reinit_error=True, log_to_driver=False)
-    files = ray.data.from_items([{"path": path} for path in log.files],
-                                override_num_blocks=len(log.files))
+    def count_all(base: duckdb.DuckDBPyConnection, log: Log) -> None:
+        ray.init(ignore_reinit_error=True, log_to_driver=False)
+        files = ray.data.from_items([{"path": path} for path in log.files],
+                                    override_num_blocks=len(log.files))
+        counted = files.map_batches(_count_batch, batch_size=1, batch_format="pyarrow",
+                                    concurrency=workers)
+        base.register("partial_counts", pa.concat_tables(ray.get(counted.to_arrow_refs())))
+        base.execute(f"""CREATE OR REPLACE TABLE counts AS
+            SELECT {', '.join(KEYS)}, sum(impressions)::BIGINT AS impressions,
+                   sum(clicks)::BIGINT AS clicks, sum(refused)::BIGINT AS refused
+            FROM partial_counts GROUP BY {', '.join(KEYS)}""")
+        base.unregister("partial_counts")
 
-    def count(batch: pa.Table) -> pa.Table:
-        return pa.concat_tables([count_file(path) for path in batch["path"].to_pylist()])
+    return count_all
 
-    counted = files.map_batches(count, batch_size=1, batch_format="pyarrow", concurrency=workers)
-    partial = pa.concat_tables(ray.get(counted.to_arrow_refs()))
-    base.register("partial_counts", partial)
-    base.execute(f"""CREATE OR REPLACE TABLE counts AS
-        SELECT {', '.join(KEYS)}, sum(impressions)::BIGINT AS impressions,
-               sum(clicks)::BIGINT AS clicks
-        FROM partial_counts GROUP BY {', '.join(KEYS)}""")
-    base.unregister("partial_counts")
+
+def _count_batch(batch: pa.Table) -> pa.Table:
+    return pa.concat_tables([count_file(path) for path in batch["path"].to_pylist()])

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from creative4u.errors import InputError
-from data.creative_pair.aggregate import Limits, connect, count_log, find_log, rejected_rows
+from data.creative_pair.aggregate import Limits, connect, count_log, find_log
+from data.creative_pair.refusals import Refusals, refusals
 
 CLICKS = [("p1", "c1", "boot", 1), ("p1", "c1", "boot", 0), ("p1", "c2", "boot", 1),
           ("p1", "c1", "cheap boot", 0), ("p2", "c3", "hat", 1)]
@@ -18,7 +19,16 @@ CLICKS = [("p1", "c1", "boot", 1), ("p1", "c1", "boot", 0), ("p1", "c2", "boot",
 def counts(path: Path, spill: Path) -> list[tuple[object, ...]]:
     base = connect(Limits("500MB", 1, spill))
     count_log(base, find_log([str(path)]))
-    return base.execute("FROM counts ORDER BY ALL").fetchall()
+    return base.execute("SELECT * EXCLUDE refused FROM counts ORDER BY ALL").fetchall()
+
+
+def refused(path: Path, spill: Path) -> tuple[int, Refusals]:
+    """Impressions counted, and what was refused."""
+    base = connect(Limits("500MB", 2, spill))
+    log = find_log([str(path)])
+    count_log(base, log)
+    (good,) = base.execute("SELECT sum(impressions) FROM counts").fetchone() or (0,)
+    return int(good), refusals(base, log)
 
 
 def write_csv(path: Path, rows: list[tuple[object, ...]]) -> Path:
@@ -50,22 +60,52 @@ def test_a_summed_log_adds_up(tmp_path: Path) -> None:
 def test_bad_rows_are_kept_with_their_reason(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "log.csv", [*CLICKS, ("p1", "c1", "boot", 2), ("p1", "c1", "x", -1),
                                             ("p1", "", "x", 1)])
-    base = connect(Limits("500MB", 1, tmp_path / "s"))
-    log = find_log([str(path)])
-    count_log(base, log)
-    assert base.execute("SELECT sum(impressions) FROM counts").fetchone() == (5,)
-    reasons = sorted(row["reason"] for row in rejected_rows(base, log))
-    assert reasons == ["clicks above impressions", "empty value", "negative number"]
+    good, found = refused(path, tmp_path / "s")
+    assert good == 5
+    assert found.counts == {"clicks above impressions": 1, "empty value": 1, "negative number": 1}
+    assert [row["reason"] for row in found.rows] == sorted(found.counts)
+
+
+def test_what_is_no_whole_number_is_refused_not_fatal(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "log.csv", [*CLICKS, ("p1", "c1", "boot", "many"),
+                                            ("p1", "c1", "boot", "0.5"), ("p1", "c1", "boot", "")])
+    good, found = refused(path, tmp_path / "s1")
+    assert good == 5
+    assert found.counts == {"empty value": 1, "no whole number": 2}
+    table = pa.table({"product_id": ["p"] * 4, "creative_id": ["c"] * 4,
+                      "impressions": ["100", "1e3", "ten", None], "clicks": [1.0, 2.0, 3.0, 0.5]})
+    pq.write_table(table, tmp_path / "sums.parquet")
+    good, found = refused(tmp_path / "sums.parquet", tmp_path / "s2")
+    assert good == 1100
+    assert found.counts == {"no whole number": 2}
+
+
+def test_more_bad_rows_than_are_written_are_all_counted(tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data.creative_pair.refusals.MAX_ROWS", 3)
+    path = write_csv(tmp_path / "log.csv", [*CLICKS, *(("p", f"c{n}", "x", -1) for n in range(9))])
+    good, found = refused(path, tmp_path / "s")
+    assert good == 5
+    assert found.counts == {"negative number": 9}
+    assert [row["row"]["creative_id"] for row in found.rows] == ["c0", "c1", "c2"]  # type: ignore[index]
 
 
 def test_a_line_of_the_wrong_shape_does_not_stop_a_csv(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "log.csv", CLICKS)
     path.write_text(path.read_text("utf-8") + "p1,c1,boot,1,surplus,more\n", "utf-8")
-    base = connect(Limits("500MB", 1, tmp_path / "s"))
-    log = find_log([str(path)])
-    count_log(base, log)
-    assert base.execute("SELECT sum(impressions) FROM counts").fetchone() == (5,)
-    assert [row["reason"] for row in rejected_rows(base, log)] == ["unreadable line"]
+    good, found = refused(path, tmp_path / "s")
+    assert good == 5
+    assert found.counts == {"unreadable line": 1}
+    assert found.rows[0]["row"] | {"error": ""} == {  # type: ignore[operator]
+        "file": "log.csv", "line": 7, "error": ""}
+
+
+def test_a_broken_file_is_said_in_one_line(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"product_id": [1], "creative_id": [1], "click": [1]}),
+                   tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 no parquet PAR1")
+    with pytest.raises(InputError, match="cannot be read"):
+        refused(tmp_path, tmp_path / "s")
 
 
 def test_unknown_columns_are_named(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import InputError
+from data.creative_pair.candidates import Filter
 from data.creative_pair.mine import QUERIES_DECIDE, MineConfig, mine
 from data.creative_pair.rows import read_pairs
 from data.creative_pair.significance import smoothed_ctr
@@ -70,12 +71,16 @@ def test_sides_are_dealt_out_evenly_and_splits_are_by_product(shop: Path) -> Non
     assert len(splits) == PRODUCTS
 
 
+def passing(**numbers: float) -> MineConfig:
+    return MineConfig(Filter(**numbers))  # type: ignore[arg-type]
+
+
 def test_both_numbers_of_the_filter_and_the_cap_are_options(shop: Path) -> None:
     log, images = str(shop / "log.parquet"), shop / "images"
-    assert sum(mine(log, images, shop / "a", min_impressions=2000).by_split.values()) == 0
-    wide = mine(log, images, shop / "b", min_impressions=800)  # c3: 9 of 900, 1.2 % smoothed
-    assert sum(wide.by_split.values()) == 5 * PRODUCTS
-    assert sum(mine(log, images, shop / "c", min_gap=1.1).by_split.values()) == PRODUCTS
+    assert sum(mine(log, images, shop / "a", passing(min_impressions=2000)).by_split.values()) == 0
+    wide = mine(log, images, shop / "b", passing(min_impressions=800))
+    assert sum(wide.by_split.values()) == 5 * PRODUCTS  # c3: 9 of 900, 1.2 % smoothed
+    assert sum(mine(log, images, shop / "c", passing(min_gap=1.1)).by_split.values()) == PRODUCTS
 
 
 def test_bad_rows_are_counted_and_stop_nothing(shop: Path) -> None:

@@ -45,12 +45,12 @@ def test_a_file_is_counted_for_itself(tmp_path: Path) -> None:
 
 def test_two_workers_give_the_same_pairs(tmp_path: Path) -> None:
     ray = pytest.importorskip("ray")
-    from data.creative_pair.ray_count import count_on_ray
+    from data.creative_pair.ray_count import counting_on_ray
 
     folder = shop(tmp_path, 4)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, ignore_reinit_error=True)
     try:
-        mine(str(folder / "log"), folder / "images", tmp_path / "ray", count=count_on_ray)
+        mine(str(folder / "log"), folder / "images", tmp_path / "ray", count=counting_on_ray(2))
     finally:
         ray.shutdown()
     mine(str(folder / "log"), folder / "images", tmp_path / "one")
