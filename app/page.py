@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 
 from app import render, tab_best_of, tab_compare, tab_history
 from app.compare import Desk, Judges
+from app.ctr_panel import Ctr
 from app.guard import Guard
 from app.moon_panel import Moon, load_moon
 from app.store import Store
@@ -35,7 +36,8 @@ NAME_UPLOADS = """() => {
 }"""
 
 
-def build(judge: Judges, store: Store, moon: Moon | None = None) -> gr.Blocks:
+def build(judge: Judges, store: Store, moon: Moon | None = None,
+          ctr: Ctr | None = None) -> gr.Blocks:
     """The page as Blocks, a file a tab. Needs `look()` when it is launched or mounted."""
     desk = Desk(judge, store)
     downloads = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / "downloads"
@@ -45,11 +47,11 @@ def build(judge: Judges, store: Store, moon: Moon | None = None) -> gr.Blocks:
         gr.HTML(BRAND)
         with gr.Tabs(elem_classes="c4-tabs"):
             with gr.Tab("Compare", id="compare"):
-                tab_compare.build(desk, downloads, moon)
+                tab_compare.build(desk, downloads, moon, ctr)
             with gr.Tab("Best of many", id="best"):
                 tab_best_of.build(desk)
             with gr.Tab("History", id="history") as tab:
-                tab_history.build(desk, downloads, tab)
+                tab_history.build(desk, downloads, tab, ctr)
         page.load(None, js=NAME_UPLOADS, api_visibility="private")
     page.queue(max_size=64, default_concurrency_limit=8)
     return page
@@ -68,7 +70,8 @@ def look() -> dict[str, Any]:
 
 
 def start(judge: Judges, store: Store, host: str = "127.0.0.1",
-          port: int | None = None, moon: Moon | None = None) -> gr.Blocks:
+          port: int | None = None, moon: Moon | None = None,
+          ctr: Ctr | None = None) -> gr.Blocks:
     """Serve the page from threads of this process; `local_url` is where, `close()` ends it.
 
     Raises InputError where the address or the port is not free.
@@ -78,7 +81,7 @@ def start(judge: Judges, store: Store, host: str = "127.0.0.1",
     uploads = tempfile.mkdtemp(prefix="creative4u-")
     atexit.register(shutil.rmtree, uploads, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = uploads
-    page = build(judge, store, moon)
+    page = build(judge, store, moon, ctr)
     try:
         page.launch(
             server_name=host, server_port=port, max_file_size=MAX_UPLOAD, share=False, quiet=True,
@@ -96,6 +99,6 @@ def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = N
     """Load the judge, then serve the page until Ctrl+C. `store` is an SQLAlchemy URL."""
     from creative4u.selector.load import load_judge  # torch: only when a page is really served
 
-    page = start(load_judge(model), Store(store), host, port, load_moon())
+    page = start(load_judge(model), Store(store), host, port, load_moon(), Ctr())
     print(f"Creative4U is ready: open {page.local_url} (Ctrl+C stops it)", flush=True)
     page.block_thread()

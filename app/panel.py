@@ -10,6 +10,7 @@ import gradio as gr
 
 from app import render
 from app.compare import View
+from app.ctr_panel import Ctr
 from app.store import Saved, Store
 from creative4u.errors import InputError
 
@@ -19,14 +20,15 @@ FEEDBACK_CHOICES = [("A is right", "A"), ("B is right", "B"), ("They are equal",
 
 
 class Panel:
-    """Made inside a Blocks context: outcome, images, protocol, reasoning, feedback, report."""
+    """Made inside a Blocks context: outcome, images, CTR, protocol, reasoning, feedback, report."""
 
-    def __init__(self, store: Store, downloads: Path, name: str) -> None:
+    def __init__(self, store: Store, downloads: Path, name: str, ctr: Ctr | None = None) -> None:
         self._store, self._downloads = store, downloads
         self.key = gr.State(None)
         self.outcome = gr.HTML(elem_id=f"{name}-outcome")
         self.cards = gr.HTML(elem_id=f"{name}-cards")
         self.thinking = gr.HTML(elem_id=f"{name}-thinking")
+        expected = gr.HTML(elem_id=f"{name}-ctr")
         self.protocol = gr.HTML(elem_id=f"{name}-protocol")
         self.whole = gr.HTML(elem_id=f"{name}-whole")
         with gr.Column(visible=False, elem_id=f"{name}-feedback") as self.after:
@@ -36,6 +38,12 @@ class Panel:
                                         elem_id=f"{name}-report", size="md")
         self.parts = [self.key, self.outcome, self.cards, self.thinking, self.protocol, self.whole,
                       self.after, self.feedback, self.thanks, self.report]
+        if ctr is not None:  # after the verdict is drawn, so that it waits for nothing
+            def clicks(key: str | None) -> str:
+                return ctr.fill(store, key)
+
+            self.key.change(clicks, self.key, expected, show_progress="hidden",
+                            api_visibility="private")
         self.feedback.input(self._keep_feedback, [self.key, self.feedback], self.thanks,
                             show_progress="hidden", api_visibility="private")
 

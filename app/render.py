@@ -115,6 +115,11 @@ def likeness(rows: list[dict[str, Any]], other: float, catalogue: bool) -> str:
     return _fill("moon.html", rows=rows, other=other, catalogue=catalogue)
 
 
+def clicks(rows: list[dict[str, Any]], warning: str, close: bool) -> str:
+    """What the CTR model expects of each creative, and where it disagrees with the judge."""
+    return _fill("ctr.html", rows=rows, warning=warning, close=close)
+
+
 def report(saved: Saved) -> str:
     """A whole HTML document about one comparison that needs nothing but itself."""
     verdict = saved.verdict

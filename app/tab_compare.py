@@ -9,6 +9,7 @@ import gradio as gr
 
 from app import render
 from app.compare import OVER, Desk, View, compare, read
+from app.ctr_panel import Ctr
 from app.moon_panel import Moon
 from app.panel import Panel, Updates
 from app.stops import Stops
@@ -22,8 +23,8 @@ IDLE = """<div class="c4-idle"><h2>Which one will be clicked?</h2>
 <p class="c4-faint">What you compare is kept in History; you can delete it there.</p></div>"""
 
 
-def build(desk: Desk, downloads: Path, moon: Moon | None = None) -> None:
-    """Lay out the tab inside the current Blocks and wire it to `compare` and, beside it, MOON."""
+def build(desk: Desk, downloads: Path, moon: Moon | None = None, ctr: Ctr | None = None) -> None:
+    """Lay out the tab inside the current Blocks and wire it to `compare`, MOON and CTR model."""
     stops = Stops()
     with gr.Row(elem_classes="c4-sheet"):
         with gr.Column(scale=4, min_width=320, elem_classes="c4-form"):
@@ -41,7 +42,7 @@ def build(desk: Desk, downloads: Path, moon: Moon | None = None) -> None:
                 stop = gr.Button("Stop", visible=False, elem_id="stop", scale=1)
         with gr.Column(scale=6, min_width=320, elem_classes="c4-result"):
             status = gr.HTML(IDLE, elem_id="status")
-            panel = Panel(desk.store, downloads, "compare")
+            panel = Panel(desk.store, downloads, "compare", ctr)
             likeness = gr.HTML(elem_id="compare-moon")
 
     def run(upload_a: str | None, upload_b: str | None, words: str,

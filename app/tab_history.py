@@ -9,6 +9,7 @@ import gradio as gr
 
 from app import render
 from app.compare import Desk
+from app.ctr_panel import Ctr
 from app.export import export_zip
 from app.panel import Panel, Updates
 from creative4u.errors import InputError
@@ -22,7 +23,7 @@ ON_CLICK = """element.addEventListener('click', (event) => {
 });"""
 
 
-def build(desk: Desk, downloads: Path, tab: gr.Tab) -> None:
+def build(desk: Desk, downloads: Path, tab: gr.Tab, ctr: Ctr | None = None) -> None:
     """Lay out the tab inside the current Blocks."""
     with gr.Row(elem_classes="c4-sheet"):
         with gr.Column(scale=4, min_width=320):
@@ -35,7 +36,7 @@ def build(desk: Desk, downloads: Path, tab: gr.Tab) -> None:
                                          elem_id="export-file")
         with gr.Column(scale=6, min_width=320, elem_classes="c4-result"):
             told = gr.HTML('<p class="c4-empty">Choose a comparison to open it again.</p>')
-            panel = Panel(desk.store, downloads, "history")
+            panel = Panel(desk.store, downloads, "history", ctr)
             armed = gr.State(False)
             forget = gr.Button(DELETE, visible=False, size="sm",
                                elem_id="forget")

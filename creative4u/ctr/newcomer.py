@@ -5,6 +5,9 @@ the creatives of one product apart (ridge regression on logits of smoothed CTR, 
 less their product's mean, rows weighted by impressions), the level on the products' means. That
 split is our choice: between products, the image would explain what is the product's and not its
 own. It is closed form, a second's work, and a few kilobytes.
+
+The same fit without that split and without the positions (`within=False`, impressions as logged) is
+the raw reading: what the log says at face value, exposure bias and all.
 """
 
 from __future__ import annotations
@@ -73,11 +76,13 @@ def fit_newcomer(
     shown: Floats,
     products: Ints,
     config: NewcomerConfig,
+    within: bool = True,
 ) -> Newcomer:
     """Fit on N creatives: clicks and (position-corrected) impressions (N,), product rows (N,).
 
-    `words` (N, W) are the vectors of each creative's title and queries. Raises InputError where no
-    product has two creatives.
+    `words` (N, W) are the vectors of each creative's title and queries; `within` learns the image's
+    part inside products, else over all creatives at once. Raises InputError where no product has
+    two creatives.
     """
     y, x = target_logits(clicks, shown), describe(seen)
     _, products = np.unique(products, return_inverse=True)
@@ -88,8 +93,9 @@ def fit_newcomer(
     z = (x - mean) / deviation
     count = len(describe(seen.take(np.array([0])))[0]) - 2 * seen.measured.shape[1]
     scale = np.where(np.arange(x.shape[1]) < count, 1.0, MEASURE_SCALE)
-    inner = _less_mean(z * scale, products, weight)
-    own = _ridge(inner, _less_mean(y[:, None], products, weight)[:, 0], weight, config.image_ridge)
+    groups = products if within else np.zeros_like(products)
+    inner = _less_mean(z * scale, groups, weight)
+    own = _ridge(inner, _less_mean(y[:, None], groups, weight)[:, 0], weight, config.image_ridge)
     own = own * scale
     left = y - z @ own
     size = np.bincount(products, weight)

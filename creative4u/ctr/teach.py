@@ -23,7 +23,7 @@ from creative4u.ctr.counted import auc_of_counts, gauc_of_counts
 from creative4u.ctr.features import Fields
 from creative4u.ctr.newcomer import Newcomer, NewcomerConfig, fit_newcomer
 from creative4u.ctr.position import position_factors
-from creative4u.ctr.scorer import Scorer
+from creative4u.ctr.scorer import Calibrated, Scorer
 from creative4u.ctr.shop import Shop, count_cells
 
 Floats = NDArray[np.float64]
@@ -80,11 +80,12 @@ def teach(lesson: Lesson, seed: int = 7) -> tuple[Scorer, dict[str, Any]]:
     fit_rows, check, test = divide(lesson.products, lesson.shown, seed)
     config = choose(lesson, fit_rows, check)
     newcomer = _fit(lesson, fit_rows, config)
-    p = _probability(newcomer, lesson, check)
-    clicks, shown = lesson.clicks[check], lesson.shown[check]
-    fitted = fit_beta(p, clicks / shown, shown)
-    fitted = Calibrator(fitted.raw, fitted.calibrated, fit_strength(fitted(p), clicks, shown))
-    scorer = Scorer(newcomer, fitted)
+    fitted = _calibrate(newcomer, lesson, check)
+    # the raw twin: impressions as logged, no split into the product's part and the image's own
+    at_face_value = replace(lesson, looked=lesson.shown)
+    twin = _fit(at_face_value, fit_rows, config, within=False)
+    raw = Calibrated(twin, _calibrate(twin, lesson, check))
+    scorer = Scorer(newcomer, fitted, raw)
     calibrated = fitted(_probability(newcomer, lesson, test))
     mean = np.full(len(test), lesson.clicks[fit_rows].sum() / lesson.shown[fit_rows].sum())
     low, high = fitted.interval(calibrated)
@@ -93,6 +94,7 @@ def teach(lesson: Lesson, seed: int = 7) -> tuple[Scorer, dict[str, Any]]:
         "products": {"fit": _products(lesson, fit_rows), "calibrate": _products(lesson, check),
                      "test": _products(lesson, test)},
         "test": figures(lesson, test, calibrated),
+        "raw_test": figures(lesson, test, raw(lesson.seen.take(test), lesson.words[test])),
         "mean_predictor": figures(lesson, test, mean),
         "interval_holds": float(((low <= rate) & (rate <= high)).mean()),
         "config": asdict(config),
@@ -137,11 +139,18 @@ def figures(lesson: Lesson, rows: Ints, probability: Floats) -> dict[str, float]
     }
 
 
-def _fit(lesson: Lesson, rows: Ints, config: NewcomerConfig) -> Newcomer:
+def _fit(lesson: Lesson, rows: Ints, config: NewcomerConfig, within: bool = True) -> Newcomer:
     return fit_newcomer(
         lesson.seen.take(rows), lesson.words[rows], lesson.clicks[rows], lesson.looked[rows],
-        lesson.products[rows], config,
+        lesson.products[rows], config, within,
     )  # fmt: skip
+
+
+def _calibrate(model: Newcomer, lesson: Lesson, rows: Ints) -> Calibrator:
+    p = _probability(model, lesson, rows)
+    clicks, shown = lesson.clicks[rows], lesson.shown[rows]
+    fitted = fit_beta(p, clicks / shown, shown)
+    return Calibrator(fitted.raw, fitted.calibrated, fit_strength(fitted(p), clicks, shown))
 
 
 def _probability(model: Newcomer, lesson: Lesson, rows: Ints) -> Floats:
