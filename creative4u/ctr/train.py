@@ -1,7 +1,7 @@
 """A click log and embeddings in, a trained CTR model out; resumable, on one process or several.
 
 creative4u ctr train WORLD --out DIR
-accelerate launch --cpu --num_processes 2 .venv/bin/creative4u ctr train ...   (DDP)
+accelerate launch --cpu --num_processes 2 $(which creative4u) ctr train ...   (DDP)
 
 DIR/model.safetensors, model.json     the best model by gAUC on the validation days
 DIR/checkpoint.pt                     where a killed run goes on; removed when done
