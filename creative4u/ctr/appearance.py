@@ -150,12 +150,17 @@ def cached_appearance(
         images = [load_image(path) for path in paths[start : start + BATCH]]
         if augmented:
             images = [augment(image, start + row) for row, image in enumerate(images)]
-        parts.append(appearance(images, half))
+        parts.append(_rounded(appearance(images, half)))
         if fresh % KEPT == 0 or start + BATCH >= len(paths):
             parts = [_join(parts)]
             _save(cache, parts[0])
             progress(f"appearance: {len(parts[0])} of {len(paths)} images")
     return _join(parts)
+
+
+def _rounded(found: Appearance) -> Appearance:
+    """As the cache keeps it, so that a run that was cut goes on to the same numbers."""
+    return Appearance(found.pooled.astype(np.float16).astype(np.float32), found.measured)
 
 
 def _join(parts: Sequence[Appearance]) -> Appearance:

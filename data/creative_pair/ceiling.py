@@ -7,6 +7,7 @@ These are the numbers that a selector has to beat, and the one that it cannot.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ def ceiling(pairs: Path, out: Path, world: Path | None = None,
     if (home / "facts.jsonl").exists():
         found |= _by_facts(parts, read_facts(home))
     found |= _by_statistics(parts, home, progress)
-    found |= _by_features(parts, home, out.with_suffix(".features.npz"), progress)
+    found |= _by_features(parts, home, out, progress)
     found["standard error at 0.75"] = math.sqrt(0.75 * 0.25 / len(test))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"pairs": len(test), "accuracy": found}, indent=1) + "\n", "utf-8")
@@ -122,12 +123,15 @@ def _by_statistics(parts: dict[str, list[CreativePair]], home: Path,
                     for kind, share in _pairwise(parts, of, LINEAR).items()}
 
 
-def _by_features(parts: dict[str, list[CreativePair]], home: Path, cache: Path,
+def _by_features(parts: dict[str, list[CreativePair]], home: Path, out: Path,
                  progress: Callable[[str], None]) -> dict[str, float]:
     """Rankers on frozen DINOv2 (poolings and saliency): linear, MLP with the title, pointwise."""
     everything = [pair for rows in parts.values() for pair in rows]
     paths = sorted({home / image for pair in everything for image in (pair.image_a, pair.image_b)})
-    found = cached_appearance(paths, cache, half=True, progress=progress)
+    listed = "".join(f"{path.relative_to(home)}:{path.stat().st_size}\n" for path in paths)
+    key = hashlib.sha256(listed.encode()).hexdigest()[:16]  # other images, another cache
+    found = cached_appearance(paths, out.with_name(f"{out.stem}.features-{key}.npz"), half=True,
+                              progress=progress)
     rows = np.concatenate([found.pooled.reshape(len(paths), -1), found.measured], axis=1)
     seen = dict(zip(paths, rows, strict=True))
     asked = sorted({text for pair in everything for text in

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from creative4u.errors import ImageError, VerdictParseError
 from creative4u.images import load_image
 from creative4u.schema import CreativePair
 from creative4u.selector.parser import complete, parse
+from data.creative_pair.check_reasons import check_reasoning
 from data.creative_pair.dataset import read_packed
+from data.creative_pair.facts import FACTS, Facts, read_facts
 from data.creative_pair.fingerprints import Fingerprint, near_pairs
 from data.creative_pair.reasoning import contradicts
 from data.creative_pair.rows import read_pairs
@@ -39,7 +41,11 @@ class CheckReport:
 
 
 def check(folder: Path) -> CheckReport:
-    """Check leakage across splits, the label's sides, images, answers and reasoning."""
+    """Check leakage across splits, the label's sides, images, answers and reasoning.
+
+    Where the folder has the facts of its images, each claim of the reasoning is looked up in them.
+    """
+    facts = read_facts(folder) if (folder / FACTS).is_file() else {}
     report = CheckReport()
     seen: Counter[str] = Counter()
     sides: dict[str, Counter[str]] = defaultdict(Counter)
@@ -59,6 +65,7 @@ def check(folder: Path) -> CheckReport:
             if sha:
                 splits_of_image[sha].add(split)
         report.problems += _judgements(pair)
+        report.problems += _claims(pair, facts)
     report.pairs = seen.total()
     report.problems += [f"pair {name} stands {count} times" for name, count in seen.items()
                         if count > 1]
@@ -119,6 +126,15 @@ def _judgements(pair: CreativePair) -> Iterable[str]:
         return
     if parsed.answers != pair.answers:
         yield f"pair {pair.pair_id}: reasoning and answers contradict each other"
+
+
+def _claims(pair: CreativePair, facts: Mapping[str, Facts]) -> Iterable[str]:
+    """What the reasoning of a pair of known facts says and the images do not show."""
+    a, b = facts.get(str(pair.image_a)), facts.get(str(pair.image_b))
+    if pair.reasoning is None or pair.answers is None or a is None or b is None:
+        return
+    for one in check_reasoning(pair.reasoning, a, b, pair.queries, pair.answers.click):
+        yield f"pair {pair.pair_id}, {one.line}: {one.said!r}: {one.reason}"
 
 
 def _balance(sides: dict[str, Counter[str]]) -> Iterable[str]:

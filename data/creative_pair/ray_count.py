@@ -7,6 +7,7 @@ SQL), and the partial counts, which are small, are summed by key. Run: the pairs
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,8 @@ def counting_on_ray(workers: int) -> Callable[[duckdb.DuckDBPyConnection, Log], 
                          "--ray") from error
 
     def count_all(base: duckdb.DuckDBPyConnection, log: Log) -> None:
-        ray.init(ignore_reinit_error=True, log_to_driver=False)
+        if not ray.is_initialized():
+            ray.init(os.environ.get("RAY_ADDRESS", "local"), log_to_driver=False)
         files = ray.data.from_items([{"path": path} for path in log.files],
                                     override_num_blocks=len(log.files))
         counted = files.map_batches(_count_batch, batch_size=1, batch_format="pyarrow",

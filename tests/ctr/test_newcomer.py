@@ -145,7 +145,7 @@ def test_the_appearance_cache_goes_on_where_it_stopped(
     def look(images: list[Image.Image], half: bool = False) -> Appearance:
         looked.extend(image.width for image in images)
         widths = np.array([image.width for image in images], np.float32)
-        return Appearance(np.tile(widths[:, None, None], (1, 5, 384)),
+        return Appearance(np.tile(widths[:, None, None] / 7, (1, 5, 384)),
                           np.tile(widths[:, None], (1, len(MEASURES))))  # fmt: skip
 
     monkeypatch.setattr("creative4u.ctr.appearance.appearance", look)
@@ -157,6 +157,8 @@ def test_the_appearance_cache_goes_on_where_it_stopped(
     found = cached_appearance(paths, tmp_path / "cache.npz")
     assert looked == list(range(30, 42))
     assert found.measured[:, 0].tolist() == list(range(30, 42))
+    again = cached_appearance(paths, tmp_path / "cache.npz")
+    assert (again.pooled == found.pooled).all()
 
 
 @pytest.fixture

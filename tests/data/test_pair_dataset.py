@@ -13,7 +13,7 @@ from creative4u.schema import CreativePair
 from data.creative_pair.card import write_card
 from data.creative_pair.check import check
 from data.creative_pair.dataset import read_packed, write_dataset
-from data.creative_pair.facts import Facts
+from data.creative_pair.facts import Facts, write_facts
 from data.creative_pair.reasoning import Grounded, add_reasoning
 from data.creative_pair.rows import read_pairs, write_pairs
 
@@ -89,6 +89,21 @@ def test_a_good_set_passes_as_rows_and_as_parquet(tmp_path: Path) -> None:
     write_dataset(tmp_path, tmp_path / "set")
     assert check(tmp_path / "set").pairs == 8
     assert check(tmp_path / "set").ok
+
+
+def test_a_claim_that_the_facts_do_not_bear_is_refused(tmp_path: Path) -> None:
+    good = reasoned(tmp_path, rows(tmp_path))
+    write_facts([Facts(
+        image=str(image), size=0.6, whole=1, text=0, cover=0, clutter=0, dark=0,
+        blur=0 if better else 0.8, props=0, frame=0, stand_out=0.5, product="boot", shown="boot")
+        for pair in good for image, better in (
+            (pair.image_a, pair.label == "A"), (pair.image_b, pair.label == "B"))], tmp_path)
+    assert check(tmp_path).ok
+    assert good[0].reasoning
+    smiling = good[0].reasoning.replace("subject: A is ", "subject: A smiles and is ")
+    assert smiling != good[0].reasoning
+    told = good[0].model_copy(update={"reasoning": smiling})
+    assert said(tmp_path, [told, *good[1:]]).startswith("pair 0, subject: 'A smiles and is ")
 
 
 def said(folder: Path, pairs: list[CreativePair]) -> str:
