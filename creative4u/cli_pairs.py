@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -66,6 +67,7 @@ def reason(
         str | None, typer.Option(help="A teacher's address (http://.../v1) for real images.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="The teacher's model name.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Pairs a teacher is asked at once.")] = 8,
     seed: Seed = 7,
     json: Json = False,
 ) -> None:
@@ -77,15 +79,17 @@ def reason(
         from data.creative_pair import reasoning
 
         if images is not None and teacher is None:
-            report = reasoning.reason_grounded(pairs, images, out, seed)
+            report = reasoning.reason_grounded(pairs, images, out, seed, say)
         elif teacher is not None and model is not None and images is None:
+            from creative4u.selector.endpoints import KEY
             from data.creative_pair.rows import read_pairs
             from data.creative_pair.teacher import Teacher, TeacherConfig
 
             rows = reasoning.moved(read_pairs(pairs), pairs, out)
             out.mkdir(parents=True, exist_ok=True)
-            source = Teacher(TeacherConfig(teacher, model), out, out / "teacher.jsonl")
-            report = reasoning.add_reasoning(rows, source, out)
+            config = TeacherConfig(teacher, model, os.environ.get(KEY, ""), concurrency)
+            source = Teacher(config, out, out / "teacher.jsonl")
+            report = reasoning.add_reasoning(rows, source, out, say)
         else:
             raise InputError("give --images, or --teacher with --model")
     answer(asdict(report), json)
@@ -126,7 +130,7 @@ def pack(
         from data.creative_pair.card import read_reports, write_card
         from data.creative_pair.dataset import write_dataset
 
-        counts = write_dataset(pairs, out)
+        counts = write_dataset(pairs, out, say)
         write_card(out, source or [str(pairs)], **read_reports(pairs))
     answer(dict(counts), json)
 
@@ -142,7 +146,7 @@ def check(
     with working():
         from data.creative_pair.check import check as inspect
 
-        report = inspect(folder)
+        report = inspect(folder, say)
     answer(asdict(report), json)
     if not report.ok:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class CheckReport:
         return not self.problems
 
 
-def check(folder: Path) -> CheckReport:
+def check(folder: Path, progress: Callable[[str], None] = lambda line: None) -> CheckReport:
     """Check leakage across splits, the label's sides, images, answers and reasoning.
 
     Where the folder has the facts of its images, each claim of the reasoning is looked up in them.
@@ -53,7 +53,9 @@ def check(folder: Path) -> CheckReport:
     splits_of_image: dict[str, set[str]] = defaultdict(set)
     marks: dict[str, Fingerprint] = {}
     known: dict[str, str] = {}  # image name and length -> sha, so that each is read once
-    for pair, *images in _rows(folder):
+    for done, (pair, *images) in enumerate(_rows(folder), 1):
+        if done % 1000 == 0:
+            progress(f"check: {done} pairs read")
         split = pair.split or ""
         seen[pair.pair_id] += 1
         if pair.label:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ PACKED = pa.schema([(field.name, IMAGE if field.name in ("image_a", "image_b") e
 ROWS_PER_GROUP = 200
 
 
-def write_dataset(pairs: Path, out: Path) -> dict[str, int]:
+def write_dataset(pairs: Path, out: Path,
+                  progress: Callable[[str], None] = lambda line: None) -> dict[str, int]:
     """Write the splits of the pairs in folder `pairs`; returns rows by split.
 
     Pairs with a bad image go to `out`/rejects.jsonl with the reason. Raises InputError where no
@@ -44,6 +45,7 @@ def write_dataset(pairs: Path, out: Path) -> dict[str, int]:
     for split in sorted({row.split or "train" for row in rows}):
         mine = [row for row in rows if (row.split or "train") == split]
         counts[split] = _write_split(mine, home, out / "data" / f"{split}.parquet", rejects)
+        progress(f"{split}: {counts[split]} pairs written")
     (out / "rejects.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rejects), "utf-8")
     return counts
 

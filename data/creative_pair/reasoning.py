@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -98,12 +98,15 @@ class ReasonReport:
     dropped: dict[str, int] = field(default_factory=dict)
 
 
-def add_reasoning(pairs: list[CreativePair], source: Source, out: Path) -> ReasonReport:
+def add_reasoning(pairs: list[CreativePair], source: Source, out: Path,
+                  progress: Callable[[str], None] = lambda line: None) -> ReasonReport:
     """Write `out`/pairs.jsonl and .parquet with what the source reasons, and reasoning.json."""
     told: dict[str, Reasoned] = {}
     dropped: Counter[str] = Counter()
     labels = {pair.pair_id: pair.label for pair in pairs}
-    for outcome in source.reasons(pairs):
+    for done, outcome in enumerate(source.reasons(pairs), 1):
+        if done % 1000 == 0 or done == len(pairs):
+            progress(f"reasoning: {done} of {len(pairs)} pairs")
         if isinstance(outcome, Dropped):
             dropped[outcome.reason] += 1
         elif outcome.answers.click != labels[outcome.pair_id]:
@@ -132,7 +135,8 @@ def swapped(pair: CreativePair) -> CreativePair:
         "answers": answers, "reasoning": pair.reasoning and swap_sides(pair.reasoning)})
 
 
-def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7) -> ReasonReport:
+def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7,
+                    progress: Callable[[str], None] = lambda line: None) -> ReasonReport:
     """Add grounded reasoning to the pairs in folder `pairs`; `images` is their image folder.
 
     Also writes `out`/facts.jsonl: the facts of every image, named as the pairs name it. Raises
@@ -148,7 +152,7 @@ def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7) -> Reas
     mining = (pairs if pairs.is_dir() else pairs.parent) / "mining.json"
     if mining.exists() and mining.parent.resolve() != out.resolve():
         shutil.copyfile(mining, out / mining.name)  # the card of the reasoned pairs tells it
-    return add_reasoning(rows, Grounded(named, seed), out)
+    return add_reasoning(rows, Grounded(named, seed), out, progress)
 
 
 def moved(rows: list[CreativePair], home: Path, out: Path) -> list[CreativePair]:

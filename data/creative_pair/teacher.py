@@ -5,6 +5,7 @@ Run: creative4u data reason --pairs DIR --out DIR --teacher http://127.0.0.1:800
 The teacher is asked for the protocol by the same prompt as the selector and read by the same
 parser. It is not told the label: reasoning that chooses the other side is dropped by `reasoning`.
 Each outcome is written as it comes, so a killed run goes on; only errors of the server are retried.
+A server that wants a key is sent the one in CREATIVE4U_API_KEY.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class Teacher:
               self.journal.open("a", encoding="utf-8") as journal):
             asked = [pool.submit(self._ask, client, pair) for pair in todo]
             for outcome in (future.result() for future in as_completed(asked)):
-                journal.write(json.dumps(_record(outcome), ensure_ascii=False) + "\n")
+                row = {**_record(outcome), "model": self.config.model}
+                journal.write(json.dumps(row, ensure_ascii=False) + "\n")
                 journal.flush()
                 yield outcome
 
@@ -79,7 +81,7 @@ class Teacher:
             title, queries = clean_request(pair.product_title, pair.queries)
             images = [load_image(self.home / image) for image in (pair.image_a, pair.image_b)]
         except (ImageError, InputError) as error:
-            return Dropped(pair.pair_id, f"{error.code}: {error}")
+            return Dropped(pair.pair_id, str(error.code))
         body = {
             "model": self.config.model, "max_tokens": self.config.max_tokens,
             "temperature": self.config.temperature,
@@ -121,8 +123,10 @@ class Teacher:
                 row = json.loads(line)
             except ValueError:  # a line that a kill cut in half: its pair is asked again
                 continue
+            if row["model"] != self.config.model:  # another teacher's words are not this one's
+                continue
             if "reason" in row:
-                yield row["pair_id"], Dropped(**row)
+                yield row["pair_id"], Dropped(row["pair_id"], row["reason"])
             else:
                 answers = parse(row["completion"])
                 yield row["pair_id"], Reasoned(row["pair_id"], answers.answers, answers.reasoning)

@@ -57,8 +57,8 @@ def pairs(tmp_path: Path) -> list[CreativePair]:
         for title in ("good", "other", "chatty", "down", "imageless")]
 
 
-def teacher(folder: Path, server: Server) -> Teacher:
-    config = TeacherConfig("http://teacher/v1", "any", concurrency=3, retries=0)
+def teacher(folder: Path, server: Server, model: str = "any") -> Teacher:
+    config = TeacherConfig("http://teacher/v1", model, concurrency=3, retries=0)
     return Teacher(config, folder, folder / "journal.jsonl", httpx.MockTransport(server))
 
 
@@ -88,6 +88,14 @@ def test_a_rerun_asks_only_where_the_server_had_failed(tmp_path: Path,
     assert isinstance(second["down"], Reasoned)
     assert {name: second[name] for name in second if name != "down"} == {
         name: first[name] for name in first if name != "down"}
+
+
+def test_another_teacher_is_asked_for_itself(tmp_path: Path, pairs: list[CreativePair]) -> None:
+    server = Server()
+    list(teacher(tmp_path, server).reasons(pairs))
+    first, server.asked = sorted(server.asked), []
+    list(teacher(tmp_path, server, "other").reasons(pairs))
+    assert sorted(server.asked) == first
 
 
 def test_a_journal_line_cut_by_a_kill_is_asked_again(tmp_path: Path,
