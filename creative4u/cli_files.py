@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,9 +14,17 @@ import typer
 from creative4u.cli_door import SOME_ROWS_FAILED, STOPPED, answer, print_json, say, working
 
 
+class Where(StrEnum):
+    """Where a file is judged."""
+
+    here = "here"
+    ray = "ray"
+
+
 def judge(
+    context: typer.Context,
     pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="JSONL, CSV or Parquet.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The .jsonl file of verdicts.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Verdicts: a .jsonl or .parquet file.")],
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -21,12 +33,24 @@ def judge(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None,
-        typer.Option(min=1, max=4096, help="Pairs at once; 8, or as many as --concurrency."),
+        int | None, typer.Option(min=1, max=4096, help="Pairs at once; 8, for servers 4.")
     ] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, max=1024, help="Requests in flight, over all servers.")
     ] = 16,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds without any server until rows become errors.")
+    ] = 120.0,
+    engine: Annotated[
+        Where, typer.Option(help="In this process (or its servers), or on a Ray cluster.")
+    ] = Where.here,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of the Ray cluster, HOST:PORT or auto; by default a local one."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Ray workers at most; as many as fit by default.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on where an earlier run stopped.")] = True,
     retry_errors: Annotated[bool, typer.Option(help="Judge again what ended in an error.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
@@ -47,7 +71,7 @@ def judge(
     Example: `creative4u judge pairs.jsonl -o verdicts.jsonl`
     """
     models = tuple(model or ())
-    with working():
+    with working(), _resumable(context):
         from creative4u.serving.pairs import check_pairs
 
         check_pairs(pairs)
@@ -61,19 +85,27 @@ def judge(
 
             summary = read_answers(pairs, out, from_batch, again=not resume)
         else:
-            from creative4u.selector.load import load_judge
             from creative4u.serving.judge import BatchConfig, judge_pairs
 
-            judge = load_judge(*models, concurrency=concurrency)
-            served = bool(models) and models[0].startswith("http")
+            size = batch_size or (4 if _served(models) else 8)
             config = BatchConfig(
-                batch_size or (max(8, concurrency) if served else 8), resume, retry_errors, limit
+                batch_size=size,
+                in_flight=-(-concurrency // (2 * size)) + 1 if _served(models) else 1,
+                resume=resume,
+                retry_errors=retry_errors,
+                limit=limit,
             )
-            try:
-                summary = judge_pairs(pairs, out, judge, config)
-            except KeyboardInterrupt:
-                say(f"stopped; go on with: {_resume_line(pairs, out, models, retry_errors)}")
-                raise typer.Exit(STOPPED) from None
+            if engine is Where.ray:
+                from creative4u.serving.ray_engine import RayConfig, RayEngine
+
+                judge_: Any = RayEngine(models, RayConfig(address, workers, size, concurrency))
+            else:
+                from creative4u.selector.endpoints import Patience
+                from creative4u.selector.load import load_judge
+
+                waits = Patience(outage=patience)
+                judge_ = load_judge(*models, concurrency=concurrency, patience=waits)
+            summary = judge_pairs(pairs, out, judge_, config)
     if to_batch is not None:
         answer(written, json)
         say(f"then: creative4u judge {pairs} -o {out} --from-batch ANSWERS.jsonl")
@@ -135,9 +167,37 @@ def _known(pairs: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _resume_line(pairs: Path, out: Path, models: tuple[str, ...], retry_errors: bool) -> str:
-    import shlex
+def _served(models: tuple[str, ...]) -> bool:
+    from creative4u.selector.endpoints import is_url
 
-    words = ["creative4u", "judge", str(pairs), "-o", str(out)]
-    words += [word for model in models for word in ("--model", model)]
-    return shlex.join(words + (["--retry-errors"] if retry_errors else []))
+    return any(is_url(model) for model in models)
+
+
+@contextlib.contextmanager
+def _resumable(context: typer.Context) -> Iterator[None]:
+    """Ctrl-C, SIGTERM or SIGHUP inside: the line that goes on, and the exit code of Ctrl-C."""
+    from creative4u.serving.signals import stopping_signals
+
+    try:
+        with stopping_signals():
+            yield
+    except KeyboardInterrupt:
+        say(f"stopped; go on with: {resume_line(context)}")
+        raise typer.Exit(STOPPED) from None
+
+
+def resume_line(context: typer.Context) -> str:
+    """The same command again, without what would start over."""
+    words = ["creative4u", str(context.info_name)]
+    for param in context.command.params:
+        name, value = str(param.name), context.params.get(str(param.name))
+        given = str(getattr(context.get_parameter_source(name), "name", ""))
+        if given != "COMMANDLINE" or name == "resume":
+            continue
+        option = min((opt for opt in param.opts if opt.startswith("-")), key=len, default=None)
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if one is False:
+                words += list(param.secondary_opts[:1])
+            else:
+                words += ([option] if option else []) + ([] if one is True else [str(one)])
+    return shlex.join(words)

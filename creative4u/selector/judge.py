@@ -113,8 +113,7 @@ class Judge:
         on_event: OnEvent | None = None,
     ) -> list[Verdict | Creative4UError]:
         """Judge pairs in one batch; a pair that fails is its own error, the others go on."""
-        with self._lock:
-            return self._judge(requests, BOTH if both_orders else BOTH[:1], on_event)
+        return self._judge(requests, BOTH if both_orders else BOTH[:1], on_event)
 
     def prompts(self, request: PairRequest, orders: Sequence[Order] = BOTH) -> list[Prompt]:
         """The judge's own prompts of one pair, an order each; training rows are made of these."""
@@ -132,21 +131,23 @@ class Judge:
         self, requests: Sequence[PairRequest], orders: Sequence[Order], on_event: OnEvent | None
     ) -> list[Verdict | Creative4UError]:
         began = time.perf_counter()
-        self._observe([image for r in requests for image in (r.image_a, r.image_b)])
         failed: dict[int, Creative4UError] = {}
         facts: dict[int, dict[Side, str] | None] = {}
         prompts: list[Prompt] = []
         asked: list[tuple[int, Order]] = []
-        for number, request in enumerate(requests):
-            try:
-                made, facts[number] = self._ask(request, orders)
-            except Creative4UError as error:
-                failed[number] = error
-                continue
-            prompts += made
-            asked += [(number, order) for order in orders]
-            for side, text in (facts[number] or {}).items():
-                if on_event is not None:
+        with self._lock:  # not while the backend completes: one behind servers takes many calls
+            self._observe([image for r in requests for image in (r.image_a, r.image_b)])
+            for number, request in enumerate(requests):
+                try:
+                    made, facts[number] = self._ask(request, orders)
+                except Creative4UError as error:
+                    failed[number] = error
+                    continue
+                prompts += made
+                asked += [(number, order) for order in orders]
+        if on_event is not None:
+            for seen in facts.values():
+                for side, text in (seen or {}).items():
                     on_event(Observed(side, text))
         completions = self.backend.complete(prompts, _told(asked, on_event)) if prompts else []
         judged: dict[int, list[Judged]] = {number: [] for number in facts}

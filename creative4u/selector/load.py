@@ -20,7 +20,7 @@ from creative4u.backbone.feature_cache import cache_vision
 from creative4u.backbone.names import base_folder
 from creative4u.errors import InputError
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
-from creative4u.selector.endpoints import is_url
+from creative4u.selector.endpoints import Patience, is_url
 from creative4u.selector.evidence import ImageEvidence
 from creative4u.selector.judge import Judge
 from creative4u.selector.local import LocalBackend
@@ -44,14 +44,20 @@ def evidence() -> ImageEvidence:
 
 
 @functools.cache
-def load_judge(model: str | None = None, *others: str, concurrency: int = CONCURRENCY) -> Judge:
+def load_judge(
+    model: str | None = None,
+    *others: str,
+    concurrency: int = CONCURRENCY,
+    patience: Patience | None = None,
+) -> Judge:
     """The judge of a model's name; raises InputError, AssetError or what transformers says.
 
     A folder with an adapter_config.json is an adapter on the base that it names. `others` are
-    further servers of the same model, and `concurrency` the requests in flight over all of them.
+    further servers of the same model, `concurrency` the requests in flight over all of them, and
+    `patience` how long to wait for them.
     """
     if model is not None and is_url(model):
-        return _served((model, *others), concurrency)
+        return _served((model, *others), concurrency, patience)
     if others:
         raise InputError("more than one model: several are allowed only as http://... addresses")
     folder = embedded_adapter() if model is None else Path(model)
@@ -81,13 +87,13 @@ def judge_of(model: Any, processor: Any, name: str, config: JudgeConfig) -> Judg
     return Judge(backend, config, evidence())
 
 
-def _served(urls: tuple[str, ...], concurrency: int) -> Judge:
+def _served(urls: tuple[str, ...], concurrency: int, patience: Patience | None) -> Judge:
     """The judge of a served model, by the config of the folder that it was served from.
 
     Where that folder is on another machine, the embedded model is known by its name, and any other
     is judged in the paper's single pass.
     """
-    backend = OpenAIBackend(urls, concurrency=concurrency)
+    backend = OpenAIBackend(urls, concurrency=concurrency, patience=patience)
     config = PAPER
     if backend.folder is not None and (backend.folder / FILE_NAME).is_file():
         config = read_config(backend.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,10 @@ OBSERVED_AT_ONCE = 16  # images a batch
 
 
 class LocalBackend:
-    """Guided decoding on a loaded model; `image_side` squares every image first, None leaves it."""
+    """Guided decoding on a loaded model, one call at a time, whatever threads they come from.
+
+    `image_side` squares every image first, None leaves it.
+    """
 
     def __init__(self, model: Any, processor: Any, name: str, image_side: int | None) -> None:
         self.name = name
@@ -28,15 +32,16 @@ class LocalBackend:
         self.special_tokens: tuple[str, ...] = tuple(tokenizer.all_special_tokens)
         added: dict[int, Any] = tokenizer.added_tokens_decoder
         self.decoder = GuidedDecoder(model, tokenizer, list(added))
+        self._lock = threading.Lock()
 
     def observe(self, images: Sequence[Image]) -> list[dict[str, float]]:
         """Degrees of every property, OBSERVED_AT_ONCE images a batch."""
         rated: list[dict[str, float]] = []
         for start in range(0, len(images), OBSERVED_AT_ONCE):
             batch = images[start : start + OBSERVED_AT_ONCE]
-            rated += self.decoder.rate(
-                self._inputs([observation_messages()] * len(batch), [[image] for image in batch])
-            )
+            inputs = self._inputs([observation_messages()] * len(batch), [[i] for i in batch])
+            with self._lock:
+                rated += self.decoder.rate(inputs)
         return rated
 
     def complete(
@@ -44,7 +49,8 @@ class LocalBackend:
     ) -> list[Completion | CompletionError]:
         """One completion a prompt, all in one batch."""
         inputs = self._inputs([p.messages for p in prompts], [list(p.images) for p in prompts])
-        return self.decoder.complete(inputs, on_text)
+        with self._lock:
+            return self.decoder.complete(inputs, on_text)
 
     def _inputs(
         self, messages: Sequence[Messages], images: Sequence[Sequence[Image]]

@@ -69,6 +69,7 @@ class OpenAIBackend:
         self.name, self.folder = _served(self.endpoints, addresses, model)
         self.image_side = image_side
         self.concurrency = concurrency
+        self._room = threading.BoundedSemaphore(concurrency)  # over all calls of `complete`
 
     def observe(self, images: Sequence[Image]) -> list[dict[str, float]]:
         """Degrees of every property, an image a request; the first that fails is raised."""
@@ -115,7 +116,8 @@ class OpenAIBackend:
             response.raise_for_status()
             return answered(_json(response.text))
 
-        return self.endpoints.send(ask)
+        with self._room:
+            return self.endpoints.send(ask)
 
     def _stream(self, body: dict[str, Any], on_text: Callable[[str], None]) -> Answered:
         def ask(client: httpx.Client, base: str) -> Answered:
@@ -126,7 +128,8 @@ class OpenAIBackend:
                 response.raise_for_status()
                 return _gathered(response.iter_lines(), on_text)
 
-        return self.endpoints.send(ask)
+        with self._room:
+            return self.endpoints.send(ask)
 
 
 def in_threads(

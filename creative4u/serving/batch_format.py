@@ -27,13 +27,15 @@ from creative4u.selector.parser import parse
 from creative4u.selector.verdict import Judged, verdict
 from creative4u.serving.batch_answers import Answers
 from creative4u.serving.evaluate import Tally
+from creative4u.serving.journal import journal_file, publish
 from creative4u.serving.pairs import RowError, read_pairs
+from creative4u.serving.source import told
 from creative4u.serving.verdict_row import (
     error_row,
     origin_file,
     origin_of,
     outcome_fields,
-    prepared,
+    request_of,
 )
 
 ENDPOINT = "/v1/chat/completions"
@@ -71,28 +73,27 @@ def write_requests(
         asked.write(json.dumps(header) + "\n")
         for number, row in enumerate(islice(read_pairs(pairs), limit)):
             if isinstance(row, RowError):
-                told, request = error_row(row), None
+                known = error_row(row)
             else:
-                told, request = prepared(row, out.parent)
-            if request is not None:
+                known = told(row, out.parent)
                 try:
-                    prompts, facts = judge.asked(request)
+                    prompts, facts = judge.asked(request_of(row))
                 except Creative4UError as error:
-                    told |= outcome_fields(error)
+                    known |= outcome_fields(error)
                 else:
-                    told["observations"] = facts
+                    known["observations"] = facts
                     for order, prompt in zip(BOTH, prompts, strict=True):
                         urls = [data_url(i, judge.config.image_side) for i in prompt.images]
                         line = {
-                            "custom_id": custom_id(told["pair_id"], order, number),
+                            "custom_id": custom_id(known["pair_id"], order, number),
                             "method": "POST",
                             "url": ENDPOINT,
                             "body": chat_body(prompt.messages, urls, judge.model),
                         }
                         file.write(json.dumps(line, ensure_ascii=False) + "\n")
                         written += 1
-            errors += "error" in told
-            asked.write(json.dumps(told, ensure_ascii=False) + "\n")
+            errors += "error" in known
+            asked.write(json.dumps(known, ensure_ascii=False) + "\n")
     return {"requests": written, "pairs": written // 2, "errors": errors, "model": judge.model}
 
 
@@ -111,8 +112,8 @@ def read_answers(pairs: Path, out: Path, answers: Sequence[Path], again: bool) -
         raise InputError(f"{beside}: no such file; --to-batch with the same -o writes it")
     if out.exists() and not again:
         raise InputError(f"{out} exists; choose another name or start over with --no-resume")
-    tally = Tally()
-    with Answers(answers) as found, beside.open(encoding="utf-8") as asked, _whole(out) as file:
+    tally, journal = Tally(), journal_file(out)
+    with Answers(answers) as found, beside.open(encoding="utf-8") as asked, _whole(journal) as file:
         header = json.loads(next(asked))
         config = JudgeConfig.model_validate(header["config"])
         origin = origin_of(pairs, header["model"])
@@ -129,6 +130,7 @@ def read_answers(pairs: Path, out: Path, answers: Sequence[Path], again: bool) -
             tally.add(row)
         found.check_all_used()
     origin_file(out).write_text(json.dumps(origin, indent=1) + "\n", "utf-8")
+    publish(out)
     return tally.figures()
 
 

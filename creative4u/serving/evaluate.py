@@ -111,18 +111,39 @@ class Tally:
 
 
 def read_verdicts(path: Path) -> Iterator[Row]:
-    """The rows of a verdict file, in its order; raises InputError with the line's number."""
+    """The rows of a verdict file, in its order; raises InputError with the row's number."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _lines(path)
+    for number, row in enumerate(rows, start=1):
+        try:
+            if not row.get("error"):
+                row["choice"], row["consistent"], row["orders"], row["probability_a"]
+        except (KeyError, AttributeError, TypeError) as error:
+            raise InputError(f"{path}, line {number}: not a verdict row") from error
+        yield row
+
+
+def _lines(path: Path) -> Iterator[Row]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                row = json.loads(line)
-                if not row.get("error"):
-                    row["choice"], row["consistent"], row["orders"], row["probability_a"]
-            except (ValueError, KeyError, AttributeError, TypeError) as error:
+                yield json.loads(line)
+            except ValueError as error:
                 raise InputError(f"{path}, line {number}: not a verdict row") from error
-            yield row
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    """What a row has not is null there; it is left out here."""
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches(batch_size=256):
+            for row in batch.to_pylist():
+                yield {key: value for key, value in row.items() if value is not None}
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a Parquet file ({error})") from error
 
 
 def evaluate(verdicts: Path, known: Mapping[str, Row] | None = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,8 +47,10 @@ class RowError:
     message: str
 
 
-def read_pairs(path: Path) -> Iterator[PairRow | RowError]:
+def read_pairs(path: Path, skip: int = 0) -> Iterator[PairRow | RowError]:
     """Read pairs one at a time, in the file's order; memory does not grow with the file.
+
+    The first `skip` rows are passed over unchecked; the others keep their numbers.
 
     A row without `pair_id` is called `row-N`, N from 1. Columns that no pair has are left out and
     named once in the log. In CSV, `queries` and `tags` are JSON lists or parted by `|`.
@@ -58,7 +61,7 @@ def read_pairs(path: Path) -> Iterator[PairRow | RowError]:
     readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
     rows = readers[check_pairs(path)](path)
     ignored: set[str] = set()
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(islice(rows, skip, None), start=skip + 1):
         if isinstance(row, str):
             yield RowError(f"row-{number}", "bad_row", row)
             continue

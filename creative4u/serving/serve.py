@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -23,6 +20,7 @@ from creative4u.errors import BackendError, CompletionError, InputError
 from creative4u.schema import Verdict
 from creative4u.selector.judge import Judge, PairRequest
 from creative4u.serving.child import Child
+from creative4u.serving.signals import stopping_signals
 from creative4u.serving.vllm_command import HOST, ServeConfig, vllm_environment
 
 _log = logging.getLogger(__name__)
@@ -96,23 +94,6 @@ def try_judgement(judge: Judge) -> Verdict | None:
     except CompletionError as error:  # the server works; the model was not trained for this
         _log.warning("%s answers, but not by the protocol: %s", judge.model, error)
         return None
-
-
-@contextmanager
-def stopping_signals() -> Iterator[None]:
-    """Inside, SIGTERM and SIGHUP stop us as Ctrl-C does, so that whatever runs is cleaned up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _drawn(size: int) -> Image.Image:

@@ -1,9 +1,8 @@
-"""A pair as it was read in, the parts of its row in a file of verdicts out (DESIGN section 2)."""
+"""A pair or its outcome in, the parts of its row in a file of verdicts out (DESIGN section 2)."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +13,11 @@ from creative4u.selector.judge import PairRequest
 from creative4u.serving.pairs import PairRow, RowError
 
 
-def prepared(row: PairRow, folder: Path) -> tuple[dict[str, Any], PairRequest | None]:
-    """The row's own part of the answer, and what to ask; no request where an image is bad."""
-    told: dict[str, Any] = {"pair_id": row.pair_id}
-    for key, path, data in (
-        ("image_a", row.image_a, row.bytes_a),
-        ("image_b", row.image_b, row.bytes_b),
-    ):
-        if data is None:
-            told[key] = os.path.relpath(path, folder)
-    if row.label is not None:
-        told["label"] = row.label
-    if row.tags:
-        told["tags"] = list(row.tags)
-    try:
-        image_a = load_image(row.source("A"), f"image_a {row.image_a}")
-        image_b = load_image(row.source("B"), f"image_b {row.image_b}")
-    except Creative4UError as error:
-        return told | outcome_fields(error), None
-    return told, PairRequest(image_a, image_b, row.product_title, row.queries)
+def request_of(row: PairRow) -> PairRequest:
+    """The pair with its images decoded; raises ImageError."""
+    image_a = load_image(row.source("A"), f"image_a {row.image_a}")
+    image_b = load_image(row.source("B"), f"image_b {row.image_b}")
+    return PairRequest(image_a, image_b, row.product_title, row.queries)
 
 
 def outcome_fields(outcome: Verdict | Creative4UError) -> dict[str, Any]:

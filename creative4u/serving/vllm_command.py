@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from creative4u.errors import BackendError
 
@@ -57,14 +58,25 @@ def vllm_command(program: str, model: Servable, config: ServeConfig) -> list[str
     """
     words = [program, "serve", model.source, "--served-model-name", model.name]
     words += ["--host", HOST, "--port", str(config.port)]
-    words += ["--limit-mm-per-prompt", json.dumps({"image": 2})]
-    words += ["--max-model-len", str(_context(model.source))]
     words += ["--chat-template-content-format", "openai"]  # image parts stay where they stand
-    # a model's own sampling defaults (Qwen2.5-VL: 1.05) would bend a greedy choice
-    words += ["--override-generation-config", json.dumps({"repetition_penalty": 1.0})]
-    if not config.gpu:
-        words += ["--dtype", "float32", "--enforce-eager"]
+    for name, value in engine_options(model, config.gpu).items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(flag)
+        else:
+            words += [flag, json.dumps(value) if isinstance(value, dict) else str(value)]
     return words
+
+
+def engine_options(model: Servable, gpu: bool) -> dict[str, Any]:
+    """What a vLLM engine for a judge is made with, as a server or in process."""
+    options: dict[str, Any] = {
+        "limit_mm_per_prompt": {"image": 2},
+        "max_model_len": _context(model.source),
+        # a model's own sampling defaults (Qwen2.5-VL: 1.05) would bend a greedy choice
+        "override_generation_config": {"repetition_penalty": 1.0},
+    }
+    return options if gpu else options | {"dtype": "float32", "enforce_eager": True}
 
 
 def vllm_environment(config: ServeConfig, given: Mapping[str, str]) -> dict[str, str]:

@@ -198,7 +198,7 @@ def test_other_input_or_model_is_refused(tmp_path: Path) -> None:
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     pairs = write(tmp_path, TITLES)
-    with pytest.raises(InputError, match=r"verdicts are written as \.jsonl"):
+    with pytest.raises(InputError, match=r"verdicts are written as .jsonl or .parquet"):
         judge_pairs(pairs, tmp_path / "out.csv", ByTitle(), QUIET)
     with pytest.raises(InputError, match="no such folder"):
         judge_pairs(pairs, tmp_path / "none" / "out.jsonl", ByTitle(), QUIET)

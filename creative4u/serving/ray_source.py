@@ -1,0 +1,50 @@
+"""A Source of pairs in, a Ray Data source out: read in one task on the driver's node, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from creative4u.serving.source import Source
+
+
+def pairs_source(source: Source, block_rows: int) -> Any:
+    """The data source; its blocks hold `block_rows` rows, and are read only as they are needed."""
+    import pyarrow as pa
+    from ray.data import Datasource, ReadTask
+    from ray.data.block import BlockMetadata
+
+    def read() -> Iterable[Any]:
+        from creative4u.serving.ray_engine import COLUMNS, packed
+
+        types = (pa.string(), pa.string(), pa.large_binary(), pa.large_binary())
+        schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
+        rows = iter(source)
+        while block := [packed(*row) for row in islice(rows, block_rows)]:
+            columns = [list(column) for column in zip(*block, strict=True)]
+            yield pa.table(dict(zip(COLUMNS, columns, strict=True)), schema=schema)
+
+    class PairsSource(Datasource):  # type: ignore[misc]
+        @property
+        def supports_distributed_reads(self) -> bool:
+            return False  # the file lies on the driver's node
+
+        def estimate_inmemory_data_size(self) -> int | None:
+            return None
+
+        def get_read_tasks(
+            self,
+            parallelism: int,
+            per_task_row_limit: int | None = None,
+            data_context: Any = None,
+        ) -> list[Any]:
+            metadata = BlockMetadata(
+                num_rows=source.stop - source.start,
+                size_bytes=None,
+                input_files=None,
+                exec_stats=None,
+            )
+            return [ReadTask(read, metadata)]
+
+    return PairsSource()

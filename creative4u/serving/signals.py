@@ -1,0 +1,25 @@
+"""SIGTERM and SIGHUP in, KeyboardInterrupt out: every way to be asked to stop ends the same way."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def stopping_signals() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP stop us as Ctrl-C does, so that whatever runs is cleaned up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
