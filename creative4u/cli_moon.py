@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from creative4u import cli_moon_study
 from creative4u.cli_door import answer, print_json, say, verbs, working
 from creative4u.errors import InputError
 
@@ -21,9 +22,13 @@ Features = Annotated[
 ]
 Text = Annotated[str | None, typer.Option("--text", help="A title or a query.")]
 Picture = Annotated[Path | None, typer.Option("--image", help="An image file.")]
+Ray = Annotated[
+    str | None, typer.Option("--ray", help="Shards on Ray: a cluster's address, auto or local.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 app = verbs("Embed products: train in three stages, measure, index, search.")
+app.add_typer(cli_moon_study.app, name="study")
 
 
 @app.command()
@@ -47,7 +52,8 @@ def posttrain(settings: Settings = None, json: Json = False) -> None:
     Example: `creative4u moon posttrain world=world start=runs/moon/pretrain/encoder.safetensors`
     """
     with working():
-        from creative4u.moon.posttrain import PosttrainConfig, main
+        from creative4u.moon.posttrain import main
+        from creative4u.moon.posttrain_config import PosttrainConfig
         from creative4u.moon.settings import with_overrides
 
         file = main(with_overrides(PosttrainConfig(), settings or ()))
@@ -84,28 +90,63 @@ def evaluate(
 ) -> None:
     """Retrieval between modalities, categories and attributes, with the baselines beside it.
 
+    A shop is measured over a gallery of listings, with a two-tower trained on the same purchases.
+
     Example: `creative4u moon evaluate --items metadata.jsonl --json`
     """
     with working():
         from creative4u.moon.encoder import load_encoder
         from creative4u.moon.evaluate import evaluate as measure
         from creative4u.moon.features import FeatureStore
-        from creative4u.moon.items import read_items, read_world
+        from creative4u.moon.items import read_items
+        from creative4u.moon.shop_benchmark import evaluate_shop
 
         if (items is None) == (world is None):
             raise InputError("give --items METADATA.jsonl or --world DIR")
         store = FeatureStore(features)
         model = load_encoder(encoder, store)
         if items is not None:
-            rows = read_items(items, kind)
+            found = measure(model, read_items(items, kind), store, baselines)
         else:
             assert world is not None
-            rows = [item for item in read_world(world) if item.split == "test" and item.images]
-        found = measure(model, rows, store, baselines)
+            found = evaluate_shop(model, world, store, baselines)
     if json:
         print_json(found)
-    else:
+    elif items is not None:
         _table(found)
+    else:
+        _listings(found)
+
+
+@app.command()
+def relevance(
+    world: Annotated[Path, typer.Option("--world", help="A shop with its log.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the score goes.")] = None,
+    encoder: EncoderFile = None,
+    features: Features = None,
+    truth: Annotated[bool, typer.Option(help="Judge it by the world's truth too.")] = True,
+    json: Json = False,
+) -> None:
+    """Fit the query-item score on training products; judge it on test products, beside text alone.
+
+    Example: `creative4u moon relevance --world world --out relevance.json`
+    """
+    with working():
+        from creative4u.moon.encoder import load_encoder
+        from creative4u.moon.features import FeatureStore
+        from creative4u.moon.relevance_study import study_relevance
+
+        store = FeatureStore(features)
+        right = _truth(world) if truth else None
+        score, found = study_relevance(world, load_encoder(encoder, store), store, right)
+        if out is not None:
+            score.save(out)
+    if json:
+        print_json(found)
+        return
+    for name, figures in found.items():
+        for how, row in figures.items():
+            print(f"{name}, {how}: " + "  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
 
 
 @app.command()
@@ -113,6 +154,8 @@ def index(
     items: Annotated[Path, typer.Argument(help="A metadata.jsonl, or a shop's folder.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The index; grown if it is there.")],
     kind: Annotated[str, typer.Option("--kind", help="exact or hnsw.")] = "exact",
+    shards: Annotated[int, typer.Option(min=1, help="Parts to spread the vectors over.")] = 1,
+    ray: Ray = None,
     encoder: EncoderFile = None,
     features: Features = None,
     json: Json = False,
@@ -132,7 +175,7 @@ def index(
             raise InputError(f"--kind is exact or hnsw, not {kind!r}")
         model = load_encoder(encoder, FeatureStore(features))
         settings = IndexConfig("hnsw" if kind == "hnsw" else "exact", model.config.dim)
-        shelf = open_shelf(out, settings)
+        shelf = open_shelf(out, settings, shards, ray)
         added = shelf.add(read_world(items) if items.is_dir() else read_items(items), model)
         shelf.save(out)
     answer({"added": added, "items": len(shelf), "index": out}, json)
@@ -144,6 +187,7 @@ def search(
     text: Text = None,
     image: Picture = None,
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many.")] = 10,
+    ray: Ray = None,
     encoder: EncoderFile = None,
     json: Json = False,
 ) -> None:
@@ -154,15 +198,17 @@ def search(
     with working():
         from creative4u.moon.contents import Content
         from creative4u.moon.encoder import load_encoder
-        from creative4u.moon.index import load_index
+        from creative4u.moon.shelf import open_shelf
 
-        asked, opened = Content(text, image), load_index(shelf)
-        hits = opened.search(load_encoder(encoder).encode([asked]), top)[0]
+        asked, opened = Content(text, image), open_shelf(shelf, ray=ray)
+        hits = opened.near(load_encoder(encoder).encode([asked]), top)[0]
+    rows = [{"item_id": hit.card.item_id, "score": hit.score, "title": hit.card.title,
+             "image": str(hit.card.image) if hit.card.image else None} for hit in hits]  # fmt: skip
     if json:
-        print_json({"hits": [{"item_id": hit.item_id, "score": hit.score} for hit in hits]})
+        print_json({"hits": rows})
     else:
-        for hit in hits:
-            print(f"{hit.score:.3f}  {hit.item_id}", flush=True)
+        for row in rows:
+            print(f"{row['score']:.3f}  {row['item_id']}  {row['title']}", flush=True)
 
 
 @app.command()
@@ -204,3 +250,38 @@ def _table(found: dict[str, Any]) -> None:
     for name in ("category", "attribute"):
         if found.get(name) is not None:
             print(f"{name:>9}  {found[name]:.3f}", flush=True)
+
+
+def _listings(found: dict[str, Any]) -> None:
+    """A line for each direction and encoder: R@1, R@10 with its interval, and the lead."""
+    for direction, row in found.items():
+        if not isinstance(row, dict):
+            print(f"{direction}  {row:.3f}", flush=True)
+            continue
+        say(f"{direction}  (gallery {row['gallery']}, queries {row['queries']})")
+        for name, figures in row.items():
+            if isinstance(figures, dict):
+                said = "  ".join(f"{key} {value}" for key, value in figures.items())
+                print(f"{direction:>7}  {name:<10} {said}", flush=True)
+
+
+def _truth(world: Path) -> Any:
+    """Which product answers which query, from the world's truth: for evaluation only."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from creative4u.moon.relevance_study import answers_of
+    from data.world.truth import read_truth
+
+    rates = read_truth(world / "truth", "queries", "evaluation")
+    owners = read_truth(world / "truth", "creatives", "evaluation")
+    product_of = np.zeros(len(owners), np.int64)
+    product_of[owners["creative_id"].to_numpy()] = owners["product"].to_numpy()
+    count = pq.read_metadata(world / "queries.parquet").num_rows
+    return answers_of(
+        rates["creative_id"].to_numpy().astype(np.int64),
+        rates["query_id"].to_numpy().astype(np.int64),
+        rates["unbiased_ctr"].to_numpy().astype(float),
+        product_of,
+        (count, int(product_of.max()) + 1),
+    )

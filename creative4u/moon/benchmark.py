@@ -47,9 +47,7 @@ def ranked(encoder: Embeds, gallery: Gallery, ask: str, of: str) -> Answer:
     return Answer(best_ranks(scores, right, asked.excluded), np.array(asked.group))
 
 
-def _same_words(
-    gallery: Gallery, right: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
+def _same_words(gallery: Gallery, right: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Right titles, wherever they stand: (Q, G) and every listing that reads the same."""
     _, words = np.unique([one.title.lower() for one in gallery.listings], return_inverse=True)
     said = np.zeros((len(right), words.max() + 1), bool)

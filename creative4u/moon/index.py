@@ -69,6 +69,10 @@ class Index:
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._numbers
 
+    def known(self, ids: Sequence[str]) -> list[bool]:
+        """Which of the ids are there."""
+        return [one in self for one in ids]
+
     def add(self, ids: Sequence[str], vectors: Array) -> None:
         """Add rows (N, dim) under `ids`; raises InputError for wrong shapes or doubled ids."""
         if vectors.shape != (len(ids), self.config.dim):

@@ -96,9 +96,7 @@ def build_gallery(
     listings = [
         Listing(product, titles[product][place % len(titles[product])], image)
         for product, item in enumerate(items)
-        for place, image in enumerate(
-            item.images if item.split == "test" else item.images[:others]
-        )
+        for place, image in enumerate(item.images if item.split == "test" else item.images[:others])
     ]
     product = np.array([listing.product for listing in listings])
     test = np.array([item.split == "test" for item in items])

@@ -11,7 +11,7 @@ L_sparsity (PAPERS sections 2 and 3). The ablations are fields of the config.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,39 +32,11 @@ from creative4u.moon.guided import GUIDES, GuidedHeads
 from creative4u.moon.infonce import info_nce
 from creative4u.moon.items import read_world
 from creative4u.moon.matryoshka import matryoshka
+from creative4u.moon.posttrain_config import PosttrainConfig
 from creative4u.moon.pretrain import shaken
 from creative4u.moon.queue import NegativeQueue, gathered
-from creative4u.moon.trainer import TrainConfig, train
+from creative4u.moon.trainer import train
 from creative4u.moon.triplets import Triplet, Triplets
-
-
-@dataclass(frozen=True)
-class PosttrainConfig(TrainConfig):
-    """What is learnt from and which parts of the method are on."""
-
-    out: str = "runs/moon/posttrain"
-    world: str = ""
-    start: str = ""  # an encoder's file; the one that ships by default
-    features: str = "runs/moon/features"
-    images: int = 4  # the first images of an item that are learnt from
-    first_steps: int = 150  # of step one, out of `steps`
-    least_bought: int = 3  # purchases that make a positive; see `behaviour`
-    bought_share: float = 0.25
-    batch: int = 48
-    temperature: float = 0.07
-    queue: int = 1024
-    hard: int = 8
-    least_similar: bool = True
-    rebalance: bool = True
-    circle: float = 0.1  # the circle loss's weight
-    alignment: bool = True  # dual-level alignment; off: mm to mm InfoNCE alone
-    filter: bool = True
-    augment: bool = True
-    rho: float = 0.01  # L_aux
-    sigma: float = 0.001  # L_sparsity
-    guide: float = 0.1  # the guided experts' weight, where the encoder has both
-    noise: float = 0.1
-    margins: filtering.FilterConfig = field(default_factory=filtering.FilterConfig)
 
 
 class Chosen(nn.Module):
@@ -237,6 +209,8 @@ class Posttraining:
         bad_keys = gathered(negative_keys, self.accelerator)
         old, old_keys = self.queue.negatives()
         pool, pool_keys = torch.cat([bad, old]), torch.cat([bad_keys, old_keys])
+        if not config.passed:
+            pool, pool_keys = old, old_keys
         kept = self.trust(vectors, progress)
         asked = range(len(MODALITIES)) if config.alignment else (2,)
         losses = [self.contrast(vectors.query[one], target, keys, pool, pool_keys) for one in asked]
@@ -287,12 +261,19 @@ class Posttraining:
         return (circle_loss(near, far) * kept).mean()
 
 
+def starting(config: PosttrainConfig, store: FeatureStore) -> Encoder:
+    """The encoder that post-training begins with."""
+    if config.start == "conse":
+        torch.manual_seed(config.seed)
+        return Encoder(config.encoder, store).start()
+    return load_encoder(Path(config.start) if config.start else None, store)
+
+
 def main(config: PosttrainConfig, stop_after: int | None = None) -> Path:
     """Load, train, save; returns the encoder's file."""
     accelerator = Accelerator()
     store = FeatureStore(Path(config.features)) if config.features else FeatureStore()
-    encoder = load_encoder(Path(config.start) if config.start else None, store)
-    encoder.to(accelerator.device)
+    encoder = starting(config, store).to(accelerator.device)
     items = read_world(Path(config.world))
     behaviour = read_behaviour(
         Path(config.world),

@@ -17,6 +17,7 @@ from creative4u.errors import InputError
 from creative4u.moon.baselines import Embeds
 from creative4u.moon.index import Array, Hit, Index, IndexConfig, load_index
 from creative4u.moon.items import Item
+from creative4u.moon.shards import NAMES, ShardedIndex, load_sharded, sharded
 
 CARDS = "items.jsonl"
 
@@ -41,7 +42,9 @@ class Neighbour:
 class Shelf:
     """An index and the cards of its items."""
 
-    def __init__(self, index: Index, cards: Mapping[str, Card] | None = None) -> None:
+    def __init__(
+        self, index: Index | ShardedIndex, cards: Mapping[str, Card] | None = None
+    ) -> None:
         self.index = index
         self.cards: dict[str, Card] = dict(cards or {})
 
@@ -50,7 +53,8 @@ class Shelf:
 
     def add(self, items: Sequence[Item], encoder: Embeds) -> int:
         """Put in the items that are not there yet; returns how many."""
-        fresh = [item for item in items if item.item_id not in self.index]
+        known = self.index.known([item.item_id for item in items])
+        fresh = [item for item, there in zip(items, known, strict=True) if not there]
         if not fresh:
             return 0
         vectors = encoder.encode([item.content for item in fresh])
@@ -83,14 +87,17 @@ class Shelf:
         return folder
 
 
-def open_shelf(folder: Path, config: IndexConfig | None = None) -> Shelf:
+def open_shelf(
+    folder: Path, config: IndexConfig | None = None, shards: int = 1, ray: str | None = None
+) -> Shelf:
     """The shelf in `folder`; an empty one of `config` where nothing is and a config is given.
 
+    `shards` counts for an empty one; `ray` is the address of the cluster that holds the shards.
     Raises InputError where there is no index (and no config) or its cards are broken.
     """
     if config is not None and not folder.exists():
-        return Shelf(Index(config))
-    index = load_index(folder)
+        return Shelf(sharded(config, shards, ray) if shards > 1 or ray else Index(config))
+    index = load_sharded(folder, ray) if (folder / NAMES).is_file() else load_index(folder)
     cards: dict[str, Card] = {}
     file = folder / CARDS
     for number, line in enumerate(file.read_text("utf-8").splitlines() if file.is_file() else []):

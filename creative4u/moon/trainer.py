@@ -38,6 +38,7 @@ class TrainConfig:
     warmup: int = 20
     checkpoint_steps: int = 100
     log_steps: int = 20
+    snapshot_steps: int = 0  # keep an encoder-STEP.safetensors every so many steps; 0 keeps none
     seed: int = 7
 
 
@@ -92,6 +93,9 @@ def train(
             if accelerator.is_main_process:
                 with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
                     file.write(json.dumps(said) + "\n")
+        kept = config.snapshot_steps and done % config.snapshot_steps == 0
+        if accelerator.is_main_process and kept:
+            encoder.save(folder / f"encoder-{done:06d}.safetensors")
         last = done == config.steps
         if accelerator.is_main_process and (last or done % config.checkpoint_steps == 0):
             _checkpoint(folder, encoder, rest, optimizer, done)

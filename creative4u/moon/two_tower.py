@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,9 +82,7 @@ def fit_two_tower(triplets: Triplets, store: FeatureStore, config: TwoTowerConfi
     """Train on the same pairs that post-training draws from."""
     torch.manual_seed(config.seed)
     model = TwoTower(config, store)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.rate, weight_decay=config.decay
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.rate, weight_decay=config.decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, config.steps))
     for step in range(config.steps):
         batch = triplets.draw(config.batch, np.random.default_rng([config.seed, step]))
@@ -97,7 +96,8 @@ def fit_two_tower(triplets: Triplets, store: FeatureStore, config: TwoTowerConfi
             for query in (text, image)
         ]
         optimizer.zero_grad()
-        torch.stack(losses).mean().backward()
+        loss: Any = torch.stack(losses).mean()
+        loss.backward()
         optimizer.step()
         schedule.step()
     return model.eval()

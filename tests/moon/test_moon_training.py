@@ -19,7 +19,8 @@ from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
 from creative4u.moon.filtering import FilterConfig
 from creative4u.moon.guided import GuidedHeads
 from creative4u.moon.items import Item
-from creative4u.moon.posttrain import PosttrainConfig, Posttraining
+from creative4u.moon.posttrain import Posttraining
+from creative4u.moon.posttrain_config import PosttrainConfig
 from creative4u.moon.trainer import TrainConfig, rate_at, train
 from creative4u.moon.triplets import Triplets
 

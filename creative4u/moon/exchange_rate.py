@@ -1,0 +1,144 @@
+"""Checkpoints of a training run in, how far search recall turns into click AUC out.
+
+    creative4u moon study exchange --world DIR --out runs/moon/exchange
+
+Exchange rate (MOON, PAPERS section 2): the slope of delta-AUC on delta-recall of image-based search
+over model iterations. The deltas are against the first checkpoint; the slope is least squares, its
+interval Student's t over the checkpoints, which are all of one run and so not quite independent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from creative4u.errors import InputError
+from creative4u.moon.benchmark import ranked
+from creative4u.moon.contents import Content
+from creative4u.moon.ctr_probe import ProbeConfig, probe_auc, read_impressions
+from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
+from creative4u.moon.features import FeatureStore
+from creative4u.moon.listings import read_gallery
+from creative4u.moon.posttrain import main as posttrain
+from creative4u.moon.posttrain_config import PosttrainConfig
+from creative4u.moon.study_page import Curve, Plot, write_study
+
+log = logging.getLogger(__name__)
+LEAST = 8  # checkpoints
+
+
+@dataclass(frozen=True)
+class ExchangeConfig:
+    """The run whose checkpoints are compared."""
+
+    world: str = ""
+    out: str = "runs/moon/exchange"
+    features: str = "runs/moon/features"
+    steps: int = 200
+    first_steps: int = 75
+    every: int = 20  # steps between two checkpoints
+    start: str = "scratch"  # as in post-training; "scratch": an encoder that knows nothing
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The slope of delta-AUC on delta-recall, its 95 % interval, and the correlation."""
+
+    slope: float
+    interval: tuple[float, float]
+    correlation: float
+
+
+def exchange_rate(recall: Sequence[float], auc: Sequence[float]) -> Rate:
+    """The rate over checkpoints (n,), n at least 3; raises InputError."""
+    if len(recall) < 3 or len(set(recall)) < 2:
+        raise InputError("an exchange rate needs three checkpoints of different recall")
+    fit: Any = stats.linregress(recall, auc)
+    reach = float(stats.t.ppf(0.975, len(recall) - 2)) * float(fit.stderr)
+    slope = float(fit.slope)
+    return Rate(slope, (slope - reach, slope + reach), float(fit.rvalue))
+
+
+def scratch(file: Path, store: FeatureStore, seed: int) -> Path:
+    """Write an encoder with random maps from features to its space: the first iteration."""
+    import torch
+
+    torch.manual_seed(seed)
+    encoder = Encoder(EncoderConfig(), store)
+    for name in ("dino", "classes", "text"):
+        layer = getattr(encoder.backbone, name)
+        torch.nn.init.normal_(layer.weight, std=layer.weight.shape[1] ** -0.5)
+    return encoder.save(file)
+
+
+def main(config: ExchangeConfig) -> dict[str, Any]:
+    """Train with snapshots, measure each, write; returns what the JSON holds."""
+    out, world = Path(config.out), Path(config.world)
+    if config.steps // config.every < LEAST:
+        raise InputError(f"at least {LEAST} checkpoints are needed: lower `every`")
+    store = FeatureStore(Path(config.features))
+    start = config.start
+    if start == "scratch":
+        start = str(scratch(out / "encoder-000000.safetensors", store, config.seed))
+    posttrain(
+        PosttrainConfig(
+            out=str(out), world=config.world, features=config.features, start=start,
+            steps=config.steps, first_steps=config.first_steps, snapshot_steps=config.every,
+            checkpoint_steps=config.every, seed=config.seed,
+        )
+    )  # fmt: skip
+    gallery = read_gallery(world)
+    probe = ProbeConfig()
+    fit, judge = read_impressions(world, gallery.items, probe)
+    texts = _queries(world)
+    rows: list[dict[str, Any]] = []
+    for file in sorted(out.glob("encoder-*.safetensors")):
+        encoder = load_encoder(file, store)
+        recall = ranked(encoder, gallery, "i", "i").recall(10)
+        whole = [item.content for item in gallery.items]
+        found = probe_auc(fit, judge, encoder.encode(texts), encoder.encode(whole), probe)
+        rows.append({"step": int(file.stem[-6:]), "image search R@10": recall, "AUC": found})
+        log.info("step %d: R@10 %.4f, AUC %.4f", rows[-1]["step"], recall, found)
+    return _written(out, rows, len(gallery.listings), len(judge.click))
+
+
+def _written(out: Path, rows: list[dict[str, Any]], listings: int, judged: int) -> dict[str, Any]:
+    first = rows[0]
+    for row in rows:
+        row["delta R@10"] = round(row["image search R@10"] - first["image search R@10"], 4)
+        row["delta AUC"] = round(row["AUC"] - first["AUC"], 5)
+        row["image search R@10"], row["AUC"] = (
+            round(row["image search R@10"], 4), round(row["AUC"], 5)
+        )  # fmt: skip
+    x, y = [row["delta R@10"] for row in rows], [row["delta AUC"] for row in rows]
+    rate = exchange_rate(x, y)
+    ends = [min(x), max(x)]
+    middle = [float(np.mean(y) + rate.slope * (one - np.mean(x))) for one in ends]
+    plot = Plot(
+        [Curve("checkpoints", x, y), Curve(f"slope {rate.slope:.4f}", ends, middle, line=True)],
+        "delta R@10 of image-based search", "delta AUC of the click probe",
+    )  # fmt: skip
+    notes = {
+        "slope": round(rate.slope, 5),
+        "interval": [round(one, 5) for one in rate.interval],
+        "correlation": round(rate.correlation, 4),
+        "gallery": listings,
+        "impressions judged": judged,
+    }
+    return write_study(out, "exchange", rows, plot, notes)
+
+
+def _queries(world: Path) -> list[Content]:
+    import duckdb
+
+    rows = duckdb.execute(
+        "select text from read_parquet(?) order by query_id", [str(world / "queries.parquet")]
+    ).fetchall()
+    return [Content(text) for (text,) in rows]
