@@ -1,8 +1,9 @@
 """Texts, images or both in, one normalised vector each out.
 
-One interface over two backbones: `features` (a small transformer over frozen features, what ships)
-and `vlm` (a vision-language model made bidirectional, the papers'). Vectors are Matryoshka: the
-first 32, 64, ... dimensions, normalised anew, are vectors of their own (MOON, PAPERS section 2).
+One interface over three backbones: `features` (a small transformer over frozen features, what
+ships), `vlm` (the composed base or any Idefics3, made bidirectional) and `qwen` (Qwen2.5-VL, the
+papers' kind). Vectors are Matryoshka: the first 32, 64, ... dimensions, normalised anew, are
+vectors of their own (MOON, PAPERS section 2).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from creative4u.moon.experts import ModalityAlignment
 from creative4u.moon.features import FeatureStore
 from creative4u.moon.features_backbone import FeaturesBackbone
 from creative4u.moon.matryoshka import truncate
+from creative4u.moon.qwen_backbone import QwenBackbone
 from creative4u.moon.vlm_backbone import VLMBackbone
 
 Array = npt.NDArray[np.float32]
@@ -38,9 +40,9 @@ BATCH = 64
 class EncoderConfig:
     """Which encoder; `experts` 0 leaves the dense FFN (the ablation "without MoE")."""
 
-    backbone: Literal["features", "vlm"] = "features"
+    backbone: Literal["features", "vlm", "qwen"] = "features"
     layers: int = 2
-    base: str = "creative4u-160m-x4"  # vlm only
+    base: str = "creative4u-160m-x4"  # vlm and qwen: a name, a folder or a hub id
     dim: int = 384
     dims: tuple[int, ...] = (32, 64, 128, 256, 384)
     expert_layers: int = 1
@@ -49,8 +51,8 @@ class EncoderConfig:
     guided: int = 0
 
     def __post_init__(self) -> None:
-        if self.backbone not in ("features", "vlm"):
-            raise InputError(f"backbone is features or vlm, not {self.backbone!r}")
+        if self.backbone not in ("features", "vlm", "qwen"):
+            raise InputError(f"backbone is features, vlm or qwen, not {self.backbone!r}")
         if not self.dims or list(self.dims) != sorted(set(self.dims)) or self.dims[-1] != self.dim:
             raise InputError(f"dims must rise and end with {self.dim}, not {self.dims}")
 
@@ -70,11 +72,12 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig, store: FeatureStore | None = None) -> None:
         super().__init__()
         self.config = config
-        self.backbone: FeaturesBackbone | VLMBackbone = (
-            FeaturesBackbone(config.layers, store=store)
-            if config.backbone == "features"
-            else VLMBackbone(config.base, config.layers)
-        )
+        self.backbone: FeaturesBackbone | VLMBackbone | QwenBackbone
+        if config.backbone == "features":
+            self.backbone = FeaturesBackbone(config.layers, store=store)
+        else:
+            kind = VLMBackbone if config.backbone == "vlm" else QwenBackbone
+            self.backbone = kind(config.base, config.layers)
         self.head = nn.Linear(self.backbone.width, config.dim, bias=False)
         self.alignment = ModalityAlignment(max(config.experts, 1))
         if config.experts:
@@ -118,7 +121,7 @@ class Encoder(nn.Module):
         return {
             name: tensor.detach().cpu().contiguous()
             for name, tensor in self.state_dict().items()
-            if ".vision_model." not in name
+            if not _frozen(name)
         }
 
     def save(self, file: Path, half: bool = False) -> Path:
@@ -129,6 +132,11 @@ class Encoder(nn.Module):
         save_file(state, part, metadata={"config": json.dumps(asdict(self.config))})
         part.replace(file)
         return file
+
+
+def _frozen(name: str) -> bool:
+    """Whether a parameter belongs to a vision tower, which comes with its base."""
+    return ".vision_model." in name or ".visual." in name
 
 
 def load_encoder(file: Path | None = None, store: FeatureStore | None = None) -> Encoder:
@@ -144,6 +152,6 @@ def load_encoder(file: Path | None = None, store: FeatureStore | None = None) ->
     encoder = Encoder(EncoderConfig(**settings | {"dims": tuple(settings["dims"])}), store)
     state = {name: tensor.float() for name, tensor in load_file(source).items()}
     missing, unknown = encoder.load_state_dict(state, strict=False)
-    if unknown or any(".vision_model." not in name for name in missing):
+    if unknown or not all(map(_frozen, missing)):
         raise InputError(f"{source} does not fit its own config")
     return encoder.eval()
