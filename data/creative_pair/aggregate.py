@@ -76,10 +76,13 @@ class Limits:
 
 
 def connect(limits: Limits) -> duckdb.DuckDBPyConnection:
-    """An in-memory database that keeps to its limits."""
+    """An in-memory database that keeps to its limits; raises InputError on a wrong memory limit."""
     limits.spill.mkdir(parents=True, exist_ok=True)
     base = duckdb.connect()
-    base.execute(f"SET memory_limit = '{limits.memory}'")
+    try:
+        base.execute(f"SET memory_limit = {quote(limits.memory)}")
+    except duckdb.Error as error:
+        raise InputError(f"got a memory limit of {limits.memory!r}; give one like 2GB") from error
     base.execute(f"SET threads = {limits.threads}")
     base.execute(f"SET temp_directory = {quote(str(limits.spill))}")
     base.execute("SET preserve_insertion_order = false")

@@ -86,6 +86,7 @@ def mine(log: str | Sequence[str], images: Path, out: Path, config: MineConfig |
     """
     config = config or MineConfig()
     rule, shop, work = config.rule, read_shop(images), out / ".work"
+    spelt = read_queries(config.queries or _beside(images))
     base = connect(Limits(config.memory, config.threads, work / "spill"))
     found = find_log([log] if isinstance(log, str) else list(log))
     progress(f"log: {len(found.files)} files")
@@ -106,7 +107,6 @@ def mine(log: str | Sequence[str], images: Path, out: Path, config: MineConfig |
                  "FROM cells SEMI JOIN usable USING (product_id, creative_id)")
     candidates = [*main_pairs(base, rule, config.seed), *query_pairs(base, rule, config.seed)]
     split = _split(candidates, usable, shop, marks, config.seed)
-    spelt = read_queries(config.queries or _beside(images))
     pairs = list(_pairs(candidates, shop, split, frequent_queries(base, config.queries_per_pair),
                         spelt, os.path.relpath(images, out), config.seed))
     write_pairs(pairs, out)

@@ -69,10 +69,17 @@ def read_shop(images: Path) -> Shop:
 
 
 def read_queries(path: Path | None) -> dict[str, str]:
-    """query_id -> text from a Parquet or CSV file with these two columns; {} without a file."""
+    """query_id -> text from a Parquet or CSV file with these two columns; {} without a file.
+
+    Raises InputError where the file is missing or has other columns.
+    """
     if path is None:
         return {}
-    rows = duckdb.execute("SELECT query_id::VARCHAR, text::VARCHAR FROM "
-                          + ("read_csv(?)" if path.suffix == ".csv" else "read_parquet(?)"),
-                          [str(path)]).fetchall()
+    reader = "read_csv(?)" if path.suffix == ".csv" else "read_parquet(?)"
+    try:
+        rows = duckdb.connect().execute(
+            f"SELECT query_id::VARCHAR, text::VARCHAR FROM {reader}", [str(path)]).fetchall()
+    except duckdb.Error as error:
+        raise InputError(f"queries need a Parquet or CSV file with query_id and text; {path}: "
+                         f"{str(error).splitlines()[0]}") from error
     return dict(rows)

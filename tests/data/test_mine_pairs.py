@@ -141,3 +141,13 @@ def test_where_the_queries_decide_the_label_turns_with_them(shop: Path) -> None:
 def test_no_image_folder_is_said_in_one_line(shop: Path) -> None:
     with pytest.raises(InputError, match=r"no metadata\.jsonl"):
         mine(str(shop / "log.parquet"), shop, shop / "out")
+
+
+def test_limits_and_queries_that_cannot_be_read_are_said_in_one_line(shop: Path) -> None:
+    log, images = str(shop / "log.parquet"), shop / "images"
+    with pytest.raises(InputError, match="one like 2GB"):
+        mine(log, images, shop / "out", MineConfig(memory="lots"))
+    (shop / "names.csv").write_text("id,name\n1,boot\n", "utf-8")
+    for name in ("names.csv", "gone.parquet"):
+        with pytest.raises(InputError, match="query_id and text"):
+            mine(log, images, shop / "out", MineConfig(queries=shop / name))
