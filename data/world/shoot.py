@@ -19,9 +19,10 @@ from data.creative_pair.facts import FACTS, Facts, Text
 from data.creative_pair.shop import METADATA
 from data.world.catalogue import Product
 from data.world.creative import CreativeSpec, draw_creative, variant
-from data.world.cutouts import Cutouts, fetch_renders
+from data.world.cutouts import PACKAGE, Cutouts, fetch_renders
 from data.world.intents import intents_of
 from data.world.photographs import find_photographs
+from data.world.provenance import claim_stock
 from data.world.render import Rendered, Stock, render
 from data.world.typefaces import find_typefaces
 
@@ -81,6 +82,9 @@ def shoot(
         for row, product in enumerate(catalogue)
         if not _facts_file(images, product).exists()
     ]
+    if jobs and stock is None:
+        fetch_renders()  # once, before the workers ask for it
+        claim_stock(images.parent, PACKAGE, progress)
     for done, _ in enumerate(_work(jobs, catalogue, workers, stock), 1):
         if done % 10 == 0 or done == len(jobs):
             progress(f"creatives: {done} of {len(jobs)} products")
@@ -114,7 +118,6 @@ def _work(
         for job in jobs:
             yield shoot_product(job, stock)
         return
-    fetch_renders()  # once, before the workers ask for it
     with multiprocessing.get_context("spawn").Pool(workers, _start, (tuple(catalogue),)) as pool:
         yield from pool.imap_unordered(shoot_product, jobs)
 
