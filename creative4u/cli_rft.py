@@ -44,6 +44,42 @@ def sft(recipe: Recipe, overrides: Overrides = None, json: Json = False) -> None
 
 
 @app.command()
+def grpo(recipe: Recipe, overrides: Overrides = None, json: Json = False) -> None:
+    """Train by reinforcement from the adapter of `rft sft`; started again, a killed run goes on.
+
+    Example: `creative4u rft grpo grpo-160m grpo.pairs=40`
+    """
+    with working():
+        from rft.recipe import load_recipe
+
+        loaded = load_recipe(recipe, tuple(overrides or ()))
+        from rft.grpo import main
+
+        folder = main(loaded)
+    if json:
+        print_json({"folder": str(folder)})
+    else:
+        say(f"done: {folder}")
+
+
+@app.command()
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="A folder with an adapter.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    json: Json = False,
+) -> None:
+    """Write base and adapter as one model, after checking that it says the same.
+
+    Example: `creative4u rft merge runs/sft-160m/1-pairs --out runs/merged`
+    """
+    with working():
+        from rft.merge import main
+
+        report = main(adapter, out)
+    answer(report, json)
+
+
+@app.command()
 def probe(
     singles: Annotated[Path, typer.Option(help="A singles.jsonl with both splits.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder that gets the probe.")],

@@ -11,6 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from creative4u.backbone.feature_cache import VisionCache, cache_vision
 from creative4u.backbone.names import base_folder
 from rft.recipe import Lora
 
@@ -19,12 +20,28 @@ from rft.recipe import Lora
 TARGETS = r".*(text_model|language_model).*\.(q|k|v|o|gate|up|down)_proj"
 
 
+def half_precision_pays() -> bool:
+    """Whether bfloat16 autocast is the faster way here: on a GPU, or a CPU with its instructions.
+
+    On a CPU with AVX-512 BF16 a step took 0.37 of float32's time; without, eight times as long.
+    """
+    known = torch.cpu.get_capabilities()
+    return torch.cuda.is_available() or bool(known.get("avx512_bf16") or known.get("amx_tile"))
+
+
 def load_base(base: str) -> tuple[Any, Any]:
     """Model (float32 on a CPU, its own type elsewhere) and processor of a base's name."""
     folder = base_folder(base)
     dtype = "auto" if torch.cuda.is_available() else torch.float32
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype)
     return model, AutoProcessor.from_pretrained(folder)
+
+
+def cached_vision(model: Any, features: Path) -> VisionCache | None:
+    """One vision pass an image ever, where the tower is one that the cache knows (Idefics3)."""
+    if model.config.model_type != "idefics3":
+        return None
+    return cache_vision(model, features, capacity=4096)
 
 
 def with_lora(model: Any, lora: Lora) -> PeftModel:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from creative4u.errors import InputError
 from creative4u.schema import Record
@@ -41,11 +41,69 @@ class Stage(Record):
     checkpoint_steps: int = Field(100, ge=1)
 
 
-class Recipe(Record):
-    """One fine-tuning run, whole; paths are relative to the folder it is started in."""
+class Weights(Record):
+    """How much each reward of `rft.rewards` counts in the sum (our choice; 0 leaves it out)."""
 
-    kind: Literal["sft"]
+    format: float = Field(0.2, ge=0)
+    accuracy: float = Field(1.0, ge=0)
+    coherence: float = Field(0.2, ge=0)
+    answers: float = Field(0.3, ge=0)
+    fairness: float = Field(0.5, ge=0)
+
+
+class Collapse(Record):
+    """When GRPO is stopped: the mean reward of `window` steps falls under `share` of its best."""
+
+    window: int = Field(8, ge=1)
+    share: float = Field(0.5, ge=0, le=1)
+
+
+class Grpo(Record):
+    """GRPO on pairs: what a step draws, how it generates and what it is paid for (our choices).
+
+    A step takes `pairs_per_step` pairs, both orders of each, and `generations` completions of every
+    order. `rollout` writes them: `guided` (the protocol's keys are fed, a prompt is read once; for
+    one-dimensional rotary positions: Idefics3), `transformers` (plain), or `vllm` (colocated, GPU).
+    `hard` is a file of verdicts on training pairs: only those are drawn whose orders disagreed, or
+    whose probability lay within `hard_margin` of one half, or which were wrong.
+    """
+
+    pairs: int = Field(ge=1)
+    epochs: float = Field(1.0, gt=0)
+    pairs_per_step: int = Field(2, ge=1)
+    generations: int = Field(4, ge=2)
+    micro_batch: int = Field(4, ge=1)  # completions of one forward and backward pass, a device
+    learning_rate: float = Field(gt=0)
+    temperature: float = Field(1.0, gt=0)
+    beta: float = Field(0.0, ge=0)  # weight of the KL to the model that GRPO starts from
+    loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "dapo"
+    scale: Literal["group", "batch", "none"] = "group"  # what the advantages are divided by
+    clip_high: float = Field(0.28, gt=0)  # DAPO's clip-higher
+    max_completion: int = Field(448, ge=8)  # tokens
+    rollout: Literal["guided", "transformers", "vllm"] = "guided"
+    vllm_memory: float = Field(0.35, gt=0, lt=1)  # share of the GPU
+    vllm_length: int = Field(4096, ge=128)  # tokens of prompt and completion
+    checkpoint_steps: int = Field(25, ge=1)
+    sample_steps: int = Field(10, ge=1)
+    hard: Path | None = None
+    hard_margin: float = Field(0.25, ge=0, le=0.5)
+    weights: Weights = Weights()
+    collapse: Collapse = Collapse()
+
+    @property
+    def completions_per_step(self) -> int:
+        return 2 * self.pairs_per_step * self.generations
+
+
+class Recipe(Record):
+    """One fine-tuning run, whole; paths are relative to the folder it is started in.
+
+    `adapter` is the adapter that training starts from, on the same base; none starts a fresh one.
+    """
+
+    kind: Literal["sft", "grpo"]
     base: str
+    adapter: Path | None = None
     out: Path
     features: Path = Path("runs/features")  # cached vision features, shared by runs
     singles: Path | None = None
@@ -53,7 +111,16 @@ class Recipe(Record):
     judge: dict[str, Any] = Field(default_factory=dict)  # overrides of selector.config.JudgeConfig
     seed: int = 7
     lora: Lora = Lora()
-    stages: tuple[Stage, ...] = Field(min_length=1)
+    stages: tuple[Stage, ...] = ()  # of sft
+    grpo: Grpo | None = None
+
+    @model_validator(mode="after")
+    def _has_its_part(self) -> Recipe:
+        if self.kind == "sft" and not self.stages:
+            raise ValueError("a recipe of kind sft needs stages")
+        if self.kind == "grpo" and (self.grpo is None or not self.pairs):
+            raise ValueError("a recipe of kind grpo needs grpo and pairs")
+        return self
 
 
 def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:

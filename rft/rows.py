@@ -108,7 +108,7 @@ def as_dataset(rows: list[Row], image_side: int | None) -> Dataset:
 
     # Messages travel as JSON text: Arrow would give every part every key, with nulls.
     packed = [
-        {**row, "prompt": json.dumps(row["prompt"]), "completion": json.dumps(row["completion"])}
+        {**row, **{key: json.dumps(row[key]) for key in ("prompt", "completion") if key in row}}
         for row in rows
     ]
     return Dataset.from_list(packed).with_transform(opened)

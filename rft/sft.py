@@ -13,17 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from tqdm import tqdm
 from transformers import get_cosine_schedule_with_warmup
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
-from creative4u.backbone.feature_cache import cache_vision
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.load import judge_of
-from rft.model import load_base, save_adapter, with_lora
+from rft.model import (
+    cached_vision,
+    half_precision_pays,
+    load_base,
+    save_adapter,
+    with_lora,
+)
 from rft.recipe import Recipe, Stage
 from rft.rows import Row, as_dataset, draw, pair_rows, read_jsonl, single_rows
 
@@ -35,7 +41,7 @@ def main(recipe: Recipe) -> Path:
     """Train every stage that is not done yet; the folder of the last stage's adapter."""
     torch.manual_seed(recipe.seed)
     model, processor = load_base(recipe.base)
-    vision = cache_vision(model, recipe.features, capacity=4096)
+    vision = cached_vision(model, recipe.features)
     model = with_lora(model, recipe.lora)
     config = JudgeConfig.model_validate(recipe.judge)
     folder = recipe.out
@@ -44,18 +50,16 @@ def main(recipe: Recipe) -> Path:
         if (folder / DONE).exists():
             load_adapter(model, folder)
             continue
-        rows = stage_rows(recipe, stage, number, model, processor, config)
+        with PartialState().main_process_first():
+            rows = stage_rows(recipe, stage, number, model, processor, config)
         done = train(model, processor, rows, folder, stage, config, recipe.seed + number)
+        if not PartialState().is_main_process:
+            continue
         save_adapter(model, folder, recipe.base)
         (folder / "creative4u.json").write_text(config.model_dump_json(indent=2) + "\n", "utf-8")
         (folder / DONE).write_text(json.dumps(done | {"rows": len(rows)}, indent=2) + "\n", "utf-8")
-        log.info(
-            "stage %s: %s; vision cache %d hits, %d misses",
-            stage.name,
-            done,
-            vision.hits,
-            vision.misses,
-        )
+        seen = f"{vision.hits} hits, {vision.misses} misses" if vision else "none"
+        log.info("stage %s: %s; vision cache: %s", stage.name, done, seen)
     return folder
 
 
@@ -127,7 +131,7 @@ def train(
         save_total_limit=1,
         seed=seed,
         data_seed=seed,
-        bf16=torch.cuda.is_available(),
+        bf16=half_precision_pays(),
         gradient_checkpointing=torch.cuda.is_available(),
         report_to=[],
         remove_unused_columns=False,

@@ -13,6 +13,8 @@ from rft.recipe import RECIPES, load_recipe
 def test_a_shipped_recipe_loads_and_says_its_command(path: Path) -> None:
     recipe = load_recipe(path.stem)
     JudgeConfig.model_validate(recipe.judge)
+    assert bool(recipe.stages) == (recipe.kind == "sft")
+    assert (recipe.grpo is not None) == (recipe.kind == "grpo")
     assert path.read_text("utf-8").startswith(f"# creative4u rft {recipe.kind} {path.stem}")
 
 

@@ -1,0 +1,97 @@
+"""Labelled training pairs in, the rows that GRPO draws prompts from out: both orders, side by side.
+
+The two orders of a pair stand next to each other and are never shuffled apart, so that a step that
+takes whole pairs sees both: that is what swap consistency is measured on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from creative4u.errors import InputError
+from creative4u.images import load_image
+from creative4u.schema import CreativePair
+from creative4u.selector.judge import Judge, PairRequest
+from creative4u.selector.protocol import MIRROR, mirror
+from rft.recipe import Grpo, Recipe
+from rft.rows import ORDERS, Row, draw, read_jsonl
+from rft.sft import read_pairs
+
+ROWS = "rows.jsonl"
+
+
+def training_pairs(recipe: Recipe) -> list[tuple[CreativePair, Path]]:
+    """Labelled pairs of the training split, each with the folder that its images are relative to.
+
+    Where the recipe names `hard` verdicts, only those the model found hard.
+    """
+    assert recipe.grpo is not None
+    kept = hard_pairs(recipe.grpo) if recipe.grpo.hard else None
+    found = [
+        (pair, path.parent)
+        for path in recipe.pairs
+        for pair in read_pairs(path)
+        if pair.split == "train" and pair.label and (kept is None or pair.pair_id in kept)
+    ]
+    if not found:
+        raise InputError("no labelled pairs of split train; see pairs and grpo.hard of the recipe")
+    return found
+
+
+def hard_pairs(config: Grpo) -> set[str]:
+    """Ids of the verdicts whose orders disagreed, that were unsure, or that were wrong."""
+    assert config.hard is not None
+    if not config.hard.is_file():
+        raise InputError(f"no verdicts at {config.hard}; make them with `creative4u judge`")
+    hard = set()
+    for row in read_jsonl(config.hard):
+        if row.get("error"):
+            continue
+        unsure = abs(row["probability_a"] - 0.5) < config.hard_margin
+        wrong = bool(row.get("label")) and (row["probability_a"] > 0.5) != (row["label"] == "A")
+        if unsure or wrong or not row["consistent"]:
+            hard.add(row["pair_id"])
+    return hard
+
+
+def order_rows(pairs: Iterable[tuple[CreativePair, Path]], judge: Judge) -> Iterator[Row]:
+    """Both orders of each pair: the judge's own prompt, the images, and what the rewards need."""
+    for number, (pair, folder) in enumerate(pairs):
+        assert pair.label is not None
+        paths = [str(folder / pair.image_a), str(folder / pair.image_b)]
+        images = [load_image(Path(path)) for path in paths]
+        request = PairRequest(images[0], images[1], pair.product_title, pair.queries)
+        for order, prompt in zip(ORDERS, judge.prompts(request), strict=True):
+            turned = order == "BA"
+            answers = None
+            if pair.answers is not None:
+                own = mirror(pair.answers) if turned else pair.answers
+                answers = json.dumps(own.model_dump())
+            yield {
+                "prompt": prompt.messages,
+                "images": paths[::-1] if turned else paths,
+                "label": MIRROR[pair.label] if turned else pair.label,
+                "order": order,
+                # a pair drawn twice is told apart, so that no two groups are taken for one
+                "pair_id": f"{pair.pair_id}#{number}",
+                "answers": answers,
+            }
+
+
+def grpo_rows(recipe: Recipe, judge: Judge) -> list[Row]:
+    """The run's rows in training order, from its folder if they were made before."""
+    assert recipe.grpo is not None
+    path = recipe.out / ROWS
+    if not path.exists():
+        drawn = draw(training_pairs(recipe), recipe.grpo.pairs, recipe.seed)
+        part = path.with_suffix(".part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            for row in order_rows(tqdm(drawn, desc="prompts", unit="pair"), judge):
+                file.write(json.dumps(row) + "\n")
+        part.rename(path)
+    return list(read_jsonl(path))
