@@ -169,7 +169,8 @@ def _ray() -> Any:
 
 def _connect(ray: Any, address: str | None) -> None:
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="warning")
+        more = {} if address else {"include_dashboard": False}
+        ray.init(address=address, log_to_driver=False, logging_level="warning", **more)
         logging.getLogger("ray.data").setLevel(logging.WARNING)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise BackendError(f"no Ray cluster at {address}: {error}") from error
