@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from creative4u import cli_moon_study
+from creative4u import cli_moon_shop, cli_moon_study
 from creative4u.cli_door import answer, print_json, say, verbs, working
 from creative4u.errors import InputError
 
@@ -29,6 +29,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 app = verbs("Embed products: train in three stages, measure, index, search.")
 app.add_typer(cli_moon_study.app, name="study")
+app.command()(cli_moon_shop.relevance)
+app.command()(cli_moon_shop.augment)
 
 
 @app.command()
@@ -77,7 +79,13 @@ def apply_(settings: Settings = None, json: Json = False) -> None:
 @app.command()
 def evaluate(
     items: Annotated[
-        Path | None, typer.Option("--items", help="A metadata.jsonl: file_name, title, category.")
+        Path | None, typer.Option("--items", help="A metadata.jsonl, a table, ABO or Product1M.")
+    ] = None,
+    columns: Annotated[
+        str, typer.Option("--columns", help="A table's columns: title=NAME,image=NAME,...")
+    ] = "",
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Product1M's images; beside it by default.")
     ] = None,
     world: Annotated[Path | None, typer.Option("--world", help="A shop; its test items.")] = None,
     kind: Annotated[
@@ -98,15 +106,15 @@ def evaluate(
         from creative4u.moon.encoder import load_encoder
         from creative4u.moon.evaluate import evaluate as measure
         from creative4u.moon.features import FeatureStore
-        from creative4u.moon.items import read_items
         from creative4u.moon.shop_benchmark import evaluate_shop
+        from creative4u.moon.sources import read_source
 
         if (items is None) == (world is None):
             raise InputError("give --items METADATA.jsonl or --world DIR")
         store = FeatureStore(features)
         model = load_encoder(encoder, store)
         if items is not None:
-            found = measure(model, read_items(items, kind), store, baselines)
+            found = measure(model, read_source(items, kind, columns, images), store, baselines)
         else:
             assert world is not None
             found = evaluate_shop(model, world, store, baselines)
@@ -116,37 +124,6 @@ def evaluate(
         _table(found)
     else:
         _listings(found)
-
-
-@app.command()
-def relevance(
-    world: Annotated[Path, typer.Option("--world", help="A shop with its log.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the score goes.")] = None,
-    encoder: EncoderFile = None,
-    features: Features = None,
-    truth: Annotated[bool, typer.Option(help="Judge it by the world's truth too.")] = True,
-    json: Json = False,
-) -> None:
-    """Fit the query-item score on training products; judge it on test products, beside text alone.
-
-    Example: `creative4u moon relevance --world world --out relevance.json`
-    """
-    with working():
-        from creative4u.moon.encoder import load_encoder
-        from creative4u.moon.features import FeatureStore
-        from creative4u.moon.relevance_study import study_relevance
-
-        store = FeatureStore(features)
-        right = _truth(world) if truth else None
-        score, found = study_relevance(world, load_encoder(encoder, store), store, right)
-        if out is not None:
-            score.save(out)
-    if json:
-        print_json(found)
-        return
-    for name, figures in found.items():
-        for how, row in figures.items():
-            print(f"{name}, {how}: " + "  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
 
 
 @app.command()
@@ -263,25 +240,3 @@ def _listings(found: dict[str, Any]) -> None:
             if isinstance(figures, dict):
                 said = "  ".join(f"{key} {value}" for key, value in figures.items())
                 print(f"{direction:>7}  {name:<10} {said}", flush=True)
-
-
-def _truth(world: Path) -> Any:
-    """Which product answers which query, from the world's truth: for evaluation only."""
-    import numpy as np
-    import pyarrow.parquet as pq
-
-    from creative4u.moon.relevance_study import answers_of
-    from data.world.truth import read_truth
-
-    rates = read_truth(world / "truth", "queries", "evaluation")
-    owners = read_truth(world / "truth", "creatives", "evaluation")
-    product_of = np.zeros(len(owners), np.int64)
-    product_of[owners["creative_id"].to_numpy()] = owners["product"].to_numpy()
-    count = pq.read_metadata(world / "queries.parquet").num_rows
-    return answers_of(
-        rates["creative_id"].to_numpy().astype(np.int64),
-        rates["query_id"].to_numpy().astype(np.int64),
-        rates["unbiased_ctr"].to_numpy().astype(float),
-        product_of,
-        (count, int(product_of.max()) + 1),
-    )

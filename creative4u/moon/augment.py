@@ -1,23 +1,20 @@
 """An item in, richer titles and further views of it out, for training only.
 
 Image-text co-augmentation (MOON2.0, PAPERS section 3). Text: a writer enriches the title from title
-and attributes, by rule or by a language model behind any OpenAI-compatible server. Images: the
-product, cut out by its saliency, on new backgrounds, at new scales and views. A filter drops what
-the current encoder finds inconsistent. Nothing is augmented at test time.
+and attributes, by rule or by a language model (`writers`). Images: the product, cut out by its
+saliency, on new backgrounds, at new scales and views. A filter drops what the current encoder finds
+inconsistent. Nothing is augmented at test time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-import httpx
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from creative4u.errors import BackendError
 from creative4u.moon.items import Item
 
 Floats = npt.NDArray[np.float32]
@@ -42,38 +39,6 @@ def rule_writer(item: Item, random: np.random.Generator) -> str:
         item.title or thing,
     )
     return str(forms[int(random.integers(len(forms)))])
-
-
-@dataclass(frozen=True)
-class ServerWriter:
-    """A language model behind an OpenAI-compatible server writes the title anew."""
-
-    url: str  # http://127.0.0.1:8000/v1
-    model: str
-    seconds: float = 60.0
-
-    def __call__(self, item: Item, random: np.random.Generator) -> str:
-        """One enriched title; raises BackendError where the server gives none."""
-        facts = ", ".join(x for x in (item.category, item.colour, *item.attributes) if x)
-        ask = (
-            f"Product title: {item.title}\nFacts: {facts}\n"
-            "Write one natural product title with these facts. Answer with the title alone."
-        )
-        body = {
-            "model": self.model,
-            "messages": [{"role": "user", "content": ask}],
-            "max_tokens": 48,
-            "seed": int(random.integers(2**31)),
-        }
-        try:
-            answer = httpx.post(f"{self.url}/chat/completions", json=body, timeout=self.seconds)
-            answer.raise_for_status()
-            said = str(answer.json()["choices"][0]["message"]["content"]).strip()
-        except (httpx.HTTPError, KeyError, IndexError, ValueError) as error:
-            raise BackendError(f"no title from {self.url}: {error}") from error
-        if not said:
-            raise BackendError(f"an empty title from {self.url}")
-        return said.splitlines()[0][:200]
 
 
 def new_view(

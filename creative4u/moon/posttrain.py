@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from creative4u.moon import filtering
 from creative4u.moon.alignment import inter_product, intra_product
 from creative4u.moon.augment import enriched, rule_writer
+from creative4u.moon.augmented import with_views
 from creative4u.moon.behaviour import read_behaviour
 from creative4u.moon.circle import circle_loss
 from creative4u.moon.contents import Content
@@ -274,13 +275,15 @@ def main(config: PosttrainConfig, stop_after: int | None = None) -> Path:
     accelerator = Accelerator()
     store = FeatureStore(Path(config.features)) if config.features else FeatureStore()
     encoder = starting(config, store).to(accelerator.device)
-    items = read_world(Path(config.world))
+    items, images = read_world(Path(config.world)), config.images
+    if config.views and config.augment:
+        items, images = with_views(items, Path(config.views), images)
     behaviour = read_behaviour(
         Path(config.world),
         len(items),
         least_bought=config.least_bought,
         bought_share=config.bought_share,
     )
-    triplets = Triplets(items, behaviour, config.images, config.rebalance)
+    triplets = Triplets(items, behaviour, images, config.rebalance)
     stage = Posttraining(encoder, config, triplets, accelerator)
     return train(encoder, stage, config, accelerator, stage.extra, stop_after)

@@ -2,8 +2,8 @@
 
 Amazon Berkeley Objects (ABO) by its published layout: `listings/metadata/listings_*.json.gz` with
 `item_id`, `item_name` and `product_type` by language, `main_image_id`, `other_image_id`, and
-`images/metadata/images.csv.gz` with `image_id` and `path`. The other sets that the papers name have
-no card that we could read; for them a `metadata.jsonl` is the way in (`items.read_items`).
+`images/metadata/images.csv.gz` with `image_id` and `path`. Product1M is read by `product1m`, sets
+whose cards name no columns by `columns`.
 """
 
 from __future__ import annotations
