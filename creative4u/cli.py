@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from creative4u import cli_ctr, cli_data, cli_files, cli_moon, cli_rft, cli_serve
+from creative4u import cli_bench, cli_ctr, cli_data, cli_files, cli_moon, cli_rft, cli_serve
 from creative4u.cli_door import print_json, quiet, verbs, working
 
 Title = Annotated[str, typer.Option("--title", help="The product title, as shoppers see it.")]
@@ -124,6 +124,7 @@ app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_rft.app, name="rft")
 app.add_typer(cli_moon.app, name="moon")
 app.add_typer(cli_ctr.app, name="ctr")
+app.add_typer(cli_bench.app, name="bench")
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ class VllmBackend:
             chat_body(observation_messages(), [data_url(image, self.image_side)], self.name)
             for image in images
         ]
-        return [degrees(answer) for answer in self._asked(chats, OBSERVATION_TOKENS)]
+        return [degrees(_answered(output)) for output in self._asked(chats, OBSERVATION_TOKENS)]
 
     def complete(
         self, prompts: Sequence[Prompt], on_text: OnText | None = None
@@ -62,28 +62,24 @@ class VllmBackend:
             chat_body(p.messages, [data_url(i, self.image_side) for i in p.images], self.name)
             for p in prompts
         ]
-        done: list[Completion | Creative4UError] = []
-        for row, answer in enumerate(self._asked(chats, MAX_TOKENS)):
-            if on_text is not None:
-                on_text(row, answer.text)
-            try:
-                done.append(completion(answer))
-            except Creative4UError as error:
-                done.append(error)
-        return done
+        outputs = self._asked(chats, MAX_TOKENS)
+        if on_text is not None:
+            for row, output in enumerate(outputs):
+                on_text(row, output.outputs[0].text)
+        return [completion_of(output) for output in outputs]
 
-    def _asked(self, chats: Sequence[dict[str, Any]], max_tokens: int) -> list[Answered]:
+    def _asked(self, chats: Sequence[dict[str, Any]], max_tokens: int) -> list[Any]:
         from vllm import SamplingParams
 
         sampling = SamplingParams(temperature=0.0, max_tokens=max_tokens, logprobs=LISTED)
         with self._lock:
-            outputs = self.engine.chat(
+            outputs: list[Any] = self.engine.chat(
                 [chat["messages"] for chat in chats],
                 sampling,
                 use_tqdm=False,
                 chat_template_content_format="openai",
             )
-        return [_answered(output.outputs[0]) for output in outputs]
+        return outputs
 
 
 def load_engine(model: str | None = None) -> Judge:
@@ -98,9 +94,17 @@ def load_engine(model: str | None = None) -> Judge:
     return Judge(VllmBackend(engine, source.name, config.image_side), config, evidence())
 
 
-def _answered(output: Any) -> Answered:
-    """One completion of the engine as an answer of a server."""
-    tokens = []
+def completion_of(output: Any) -> Completion | Creative4UError:
+    """One output of the engine as a completion, or why it is none."""
+    try:
+        return completion(_answered(output))
+    except Creative4UError as error:
+        return error
+
+
+def _answered(request: Any) -> Answered:
+    """One output of the engine as an answer of a server."""
+    output, tokens = request.outputs[0], []
     for token_id, listed in zip(output.token_ids, output.logprobs or (), strict=False):
         named = {one.decoded_token: one.logprob for one in listed.values()}
         tokens.append(Token(listed[token_id].decoded_token, named))
