@@ -63,6 +63,30 @@ def grpo(recipe: Recipe, overrides: Overrides = None, json: Json = False) -> Non
 
 
 @app.command()
+def memory(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    gpu: Annotated[
+        bool | None, typer.Option(help="A GPU or a CPU; by default as the recipe is meant.")
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, help="How many share a step.")] = 1,
+    json: Json = False,
+) -> None:
+    """Estimate the memory that a recipe needs on each device; nothing is downloaded.
+
+    Example: `creative4u rft memory grpo-qwen2.5-vl-7b --devices 8`
+    """
+    with working():
+        from creative4u.backbone.names import BASES
+        from rft.memory import estimate
+        from rft.recipe import load_recipe
+
+        loaded = load_recipe(recipe, tuple(overrides or ()))
+        told = estimate(loaded, loaded.base not in BASES if gpu is None else gpu, devices).told()
+    answer(told, json)
+
+
+@app.command()
 def merge(
     adapter: Annotated[Path, typer.Argument(help="A folder with an adapter.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],

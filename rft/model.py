@@ -19,6 +19,8 @@ from rft.recipe import Lora
 # can be cached.
 TARGETS = r".*(text_model|language_model).*\.(q|k|v|o|gate|up|down)_proj"
 
+CACHED = 4096  # images whose vision features stay in memory
+
 
 def half_precision_pays() -> bool:
     """Whether bfloat16 autocast is the faster way here: on a GPU, or a CPU with its instructions.
@@ -41,7 +43,7 @@ def cached_vision(model: Any, features: Path) -> VisionCache | None:
     """One vision pass an image ever, where the tower is one that the cache knows (Idefics3)."""
     if model.config.model_type != "idefics3":
         return None
-    return cache_vision(model, features, capacity=4096)
+    return cache_vision(model, features, capacity=CACHED)
 
 
 def with_lora(model: Any, lora: Lora) -> PeftModel:
