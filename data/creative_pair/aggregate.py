@@ -86,6 +86,7 @@ def connect(limits: Limits) -> duckdb.DuckDBPyConnection:
     base.execute(f"SET threads = {limits.threads}")
     base.execute(f"SET temp_directory = {quote(str(limits.spill))}")
     base.execute("SET preserve_insertion_order = false")
+    base.execute("SET enable_progress_bar = false")  # it would be drawn into standard output
     return base
 
 

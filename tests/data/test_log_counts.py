@@ -121,3 +121,8 @@ def test_a_log_without_clicks_is_refused_with_what_it_has(tmp_path: Path) -> Non
         find_log([str(path)])
     with pytest.raises(InputError, match="no log at"):
         find_log([str(tmp_path / "nowhere")])
+
+
+def test_long_counts_draw_nothing_into_standard_output(tmp_path: Path) -> None:
+    base = connect(Limits("500MB", 1, tmp_path / "s"))
+    assert base.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (False,)
