@@ -102,9 +102,19 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def working() -> Iterator[None]:
-    """Quiet, and what any library prints goes to standard error: the answer stands alone."""
-    with quiet(), contextlib.redirect_stdout(sys.stderr):
-        yield
+    """Quiet, and what any library prints goes to standard error: the answer stands alone.
+
+    The descriptor is turned too: DuckDB draws its progress bars from C, past Python's stdout.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with quiet(), contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _told(value: Any) -> str:
