@@ -108,9 +108,8 @@ class RayEngine:
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
-        rows = ray.data.read_datasource(
-            pairs_source(source, self.config.batch_size), num_cpus=0, override_num_blocks=1
-        )
+        context.target_max_block_size = 1  # a row a block; else one worker gets 128 MiB of rows
+        rows = ray.data.read_datasource(pairs_source(source), num_cpus=0, override_num_blocks=1)
         done = rows.map_batches(
             self.worker,
             fn_constructor_args=(self.models, self.config.concurrency, gpus > 0),

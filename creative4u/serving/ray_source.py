@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 from creative4u.serving.source import Source
 
 
-def pairs_source(source: Source, block_rows: int) -> Any:
-    """The data source; its blocks hold `block_rows` rows, and are read only as they are needed."""
+def pairs_source(source: Source) -> Any:
+    """The data source; rows are read only as they are needed."""
     import pyarrow as pa
     from ray.data import Datasource, ReadTask
     from ray.data.block import BlockMetadata
@@ -20,10 +19,9 @@ def pairs_source(source: Source, block_rows: int) -> Any:
 
         types = (pa.string(), pa.string(), pa.large_binary(), pa.large_binary())
         schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
-        rows = iter(source)
-        while block := [packed(*row) for row in islice(rows, block_rows)]:
-            columns = [list(column) for column in zip(*block, strict=True)]
-            yield pa.table(dict(zip(COLUMNS, columns, strict=True)), schema=schema)
+        for row in source:
+            cells = zip(COLUMNS, packed(*row), strict=True)
+            yield pa.table({name: [cell] for name, cell in cells}, schema=schema)
 
     class PairsSource(Datasource):  # type: ignore[misc]
         @property
