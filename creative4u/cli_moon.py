@@ -31,6 +31,7 @@ app = verbs("Embed products: train in three stages, measure, index, search.")
 app.add_typer(cli_moon_study.app, name="study")
 app.command()(cli_moon_shop.relevance)
 app.command()(cli_moon_shop.augment)
+app.command()(cli_moon_shop.blend)
 
 
 @app.command()

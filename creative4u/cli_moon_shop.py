@@ -1,4 +1,4 @@
-"""Two verbs of `creative4u moon` that work on a whole shop: the relevance score, augmentation."""
+"""Further verbs of `creative4u moon`: the relevance score, augmentation, blended weights."""
 
 from __future__ import annotations
 
@@ -78,6 +78,24 @@ def augment(
         model_file = load_encoder(encoder, FeatureStore(features))
         counts = make(read_world(world), model_file, pen, out, views, least)
     answer({"made": counts.made, "kept": counts.kept, "views": out}, json)
+
+
+def blend(
+    trained: Annotated[Path, typer.Argument(help="A trained encoder's file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The blended encoder's file.")],
+    share: Annotated[float, typer.Option(min=0, max=1, help="Of the trained weights.")] = 0.5,
+    json: Json = False,
+) -> None:
+    """Weights between an encoder and its start: better on what training has not seen.
+
+    Example: `creative4u moon blend encoder.safetensors --out blended.safetensors --share 0.5`
+    """
+    with working():
+        from creative4u.moon.blend import blend as mix
+        from creative4u.moon.encoder import load_encoder
+
+        file = mix(load_encoder(trained), share).save(out, half=True)
+    answer({"encoder": file}, json)
 
 
 def _truth(world: Path) -> Any:

@@ -64,6 +64,11 @@ class ConSE:
         return [(class_names()[index], float(probabilities[index])) for index in best]
 
 
+def mean_of_names() -> Array:
+    """The mean (384,) of the class names' vectors, which ConSE takes off everything."""
+    return _class_mean()
+
+
 @cache
 def _class_sentences() -> Array:
     """MiniLM vectors (1000, 384) of the class names, computed once and kept in the cache folder."""

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from creative4u.backbone.classifier import class_names
-from creative4u.backbone.conse import ConSE
-from creative4u.backbone.sentences import sentence_vectors
+from creative4u.backbone.conse import ConSE, mean_of_names
 from creative4u.moon.contents import Content
 from creative4u.moon.experts import MODALITIES
 from creative4u.moon.features import CLASSES, DINO, FeatureStore
@@ -70,18 +67,13 @@ class Frozen:
         if self.kind == "concat":
             return _unit(np.concatenate([dino * there[:, :1], _unit(text)], axis=1))
         names = ConSE(top_k=50).from_probabilities(image[:, DINO : DINO + CLASSES])
-        said = _unit(text - _mean_of_names())
+        said = _unit(text - mean_of_names())
         return _unit(names * there[:, :1] + said * there[:, 1:])
 
 
 def baselines(store: FeatureStore) -> Mapping[str, Frozen]:
     """All of them, by name."""
     return {kind: Frozen(kind, store) for kind in ("conse", "minilm", "dino", "concat")}
-
-
-@cache
-def _mean_of_names() -> Array:
-    return np.asarray(sentence_vectors(class_names()).mean(axis=0), np.float32)
 
 
 def _unit(vectors: Array) -> Array:

@@ -15,9 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from creative4u.backbone.classifier import class_names
-from creative4u.backbone.conse import ConSE
-from creative4u.backbone.sentences import sentence_vectors
+from creative4u.backbone.conse import ConSE, mean_of_names
 from creative4u.images import load_image
 from creative4u.moon.contents import Content, Looked
 from creative4u.moon.experts import ModalityExperts
@@ -79,11 +77,10 @@ class FeaturesBackbone(nn.Module):
         the first dimensions of a vector then carry most (Matryoshka).
         """
         vectors = ConSE(top_k=1).from_probabilities(np.eye(CLASSES, dtype=np.float32))
-        mean = sentence_vectors(class_names()).mean(axis=0)
         with torch.no_grad():
             self.classes.weight.copy_(torch.from_numpy(np.ascontiguousarray(vectors.T)))
             self.text.weight.copy_(torch.eye(self.width))
-            self.text.bias.copy_(torch.from_numpy(-mean))
+            self.text.bias.copy_(torch.from_numpy(-mean_of_names()))
         _, axes = np.linalg.eigh(vectors.T @ vectors)
         return torch.from_numpy(np.ascontiguousarray(axes[:, ::-1].T))
 

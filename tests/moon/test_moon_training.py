@@ -14,6 +14,7 @@ from torch import nn
 
 from creative4u.errors import InputError
 from creative4u.moon.behaviour import Behaviour
+from creative4u.moon.blend import blend
 from creative4u.moon.contents import Content
 from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
 from creative4u.moon.filtering import FilterConfig
@@ -150,6 +151,25 @@ def test_saved_is_loaded_and_a_batch_of_one_is_a_batch_of_many(tmp_path: Path) -
     assert np.array_equal(loaded.encode(contents), vectors)
     half = load_encoder(encoder.save(tmp_path / "h.safetensors", half=True), FakeStore())
     assert (half.encode(contents) * vectors).sum(1) == pytest.approx(np.ones(14), abs=1e-3)
+
+
+def test_a_blend_goes_from_the_start_to_the_trained_encoder() -> None:
+    trained = Encoder(EncoderConfig(layers=1, experts=2, rank=2), FakeStore())
+    torch.manual_seed(3)
+    trained.start()
+    for name, value in trained.named_parameters():
+        if "norm" not in name:
+            value.data += 0.02 * torch.randn_like(value)
+    asked = [item.content for item in shop()] + [Content("a kite")]
+    start = Encoder(trained.config, FakeStore()).start().encode(asked)
+    assert np.allclose(blend(trained, 1.0).encode(asked), trained.encode(asked), atol=1e-6)
+    assert np.allclose(blend(trained, 0.0).encode(asked), start, atol=1e-5)
+    half = blend(trained, 0.5).encode(asked)
+    assert np.allclose(half, blend(trained, 0.5).encode(asked), atol=1e-6)  # nothing is drawn
+    near = [(half * end).sum(1).mean() for end in (start, trained.encode(asked))]
+    assert min(near) > (start * trained.encode(asked)).sum(1).mean()
+    with pytest.raises(InputError, match="0 to 1"):
+        blend(trained, 1.5)
 
 
 def test_matryoshka_is_the_first_dimensions_normalised_anew() -> None:
