@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -157,6 +158,57 @@ def calibrate(
 
         figures = fit(read_verdicts(verdicts), model)
     answer(figures, json)
+
+
+@app.command()
+def evaluate(
+    out: Annotated[Path, typer.Argument(help="The folder that keeps verdicts and figures.")],
+    pairs: Annotated[Path, typer.Option(help="A pairs.jsonl with labels and splits.")],
+    model: Annotated[
+        str | None, typer.Option(help="As for `judge`; by default the embedded model.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which split is judged.")] = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="How many pairs of it.")] = None,
+    validation: Annotated[
+        int, typer.Option(min=0, help="Validation pairs to fit the temperature on; 0: none.")
+    ] = 0,
+    before: Annotated[
+        Path | None, typer.Option(help="Another model's verdicts on the same pairs.")
+    ] = None,
+    rankers: Annotated[
+        Path | None, typer.Option(help="What `creative4u data ceiling` wrote.")
+    ] = None,
+    card: Annotated[Path | None, typer.Option(help="The model card to write.")] = None,
+    json: Json = False,
+) -> None:
+    """Judge a split and say all that is known of the judge; with --card, write its model card.
+
+    Example: `creative4u rft evaluate runs/card --pairs pairs.jsonl --card docs/model-card.md`
+    """
+    with working():
+        from data.creative_pair.borne_out import BorneOut
+        from data.creative_pair.facts import FACTS, read_facts
+        from rft.report import Asked, main
+
+        known = read_facts(pairs.parent) if (pairs.parent / FACTS).is_file() else None
+        checks = None if known is None else partial(BorneOut, known)
+        asked = Asked(pairs, model, split, limit, validation, before, rankers)
+        found = main(out, asked, checks, card, _command())
+    if json:
+        print_json(found)
+        return
+    for name in ("AA", "CA", "consistent"):
+        low, high = found[name]["interval"]
+        say(f"{name}: {found[name]['value']:.3f} ({low:.3f} to {high:.3f})")
+    say(f"parse rate: {found['parse_rate']:.4f}; all figures: {out / 'figures.json'}")
+
+
+def _command() -> str:
+    """The words that this verb was called with, without the machine's paths to it."""
+    import shlex
+    import sys
+
+    return shlex.join(["creative4u", *sys.argv[1:]])
 
 
 def _tell(report: dict[str, Any], json: bool) -> None:
