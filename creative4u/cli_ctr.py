@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from creative4u import cli_ctr_log
 from creative4u.cli_door import answer, print_json, say, verbs, working
 
 World = Annotated[Path, typer.Argument(help="A folder with log/, images/ and queries.parquet.")]
@@ -219,6 +220,7 @@ def study(
     cache: Annotated[Path | None, typer.Option(help="The folder of image features.")] = None,
     half: Annotated[bool, typer.Option(help="Look at images in bfloat16: twice as fast.")] = False,
     seed: Annotated[int, typer.Option(help="Of weights, order and hidden creatives.")] = 7,
+    most: Annotated[int | None, typer.Option(help="New rungs to fit now; all.")] = None,
     json: Json = False,
 ) -> None:
     """The ladder: ID only, off-the-shelf visual, S1, S1+S2, +S3, +CUBE; started again, it goes on.
@@ -228,10 +230,14 @@ def study(
     with working():
         from creative4u.cli_ctr_world import ladder
 
-        rows = ladder(world, out, moon, keep, epochs, augmented, cache or out, half, seed)
+        rows = ladder(world, out, moon, keep, epochs, augmented, cache or out, half, seed, most)
     if json:
         print_json({"rungs": rows})
         return
     from creative4u.ctr.study import show
 
     print(show(rows))
+
+
+for verb in cli_ctr_log.VERBS:
+    app.command(verb.__name__.rstrip("_"))(verb)

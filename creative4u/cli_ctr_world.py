@@ -8,6 +8,7 @@ from typing import Any
 from creative4u.cli_door import say
 from creative4u.errors import InputError
 
+STEPS = ("off-the-shelf", "s1", "s1+s2")  # of `visual_ladder`
 # Rooms are imported inside functions alone, so a Shop, Rates and Unbiased are Any here.
 
 
@@ -86,8 +87,9 @@ def ladder(
     cache: Path,
     half: bool,
     seed: int,
+    most: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Embed by every step, fit and measure every rung."""
+    """Embed by every step (kept in `out`), fit and measure every rung, at most `most` new ones."""
     import numpy as np
 
     from creative4u.ctr.appearance import cached_appearance
@@ -105,16 +107,17 @@ def ladder(
     config = StudyConfig(FitConfig(training, keep=keep), seed=seed)
     hidden = hidden_creatives(shop, config)
     rows = np.flatnonzero(~np.isin(shop.creative_ids, hidden))
-    seen = cached_appearance(shop.images, cache / "appearance.npz", half=half, progress=say)
-    other = cached_appearance(
-        shop.images[:augmented], cache / "augmented.npz", True, half, progress=say
-    )
-    cells = count_cells(shop, read_fields(), training.train_days)
-    visual = visual_ladder(seen, other, cells, shop.classes, rows, VisualConfig(seed=seed), say)
-    vectors = {
-        name: with_texts(shop, one, load_embeddings(moon) if moon else None)
-        for name, one in visual.items()
-    }
+    kept = {name: out / "embeddings" / f"{name}.safetensors" for name in STEPS}
+    if not all(path.exists() for path in kept.values()):
+        seen = cached_appearance(shop.images, cache / "appearance.npz", half=half, progress=say)
+        other = cached_appearance(
+            shop.images[:augmented], cache / "augmented.npz", True, half, progress=say
+        )
+        cells = count_cells(shop, read_fields(), training.train_days)
+        visual = visual_ladder(seen, other, cells, shop.classes, rows, VisualConfig(seed=seed), say)
+        for name, one in visual.items():
+            with_texts(shop, one, load_embeddings(moon) if moon else None).save(kept[name])
+    vectors = {name: load_embeddings(path) for name, path in kept.items()}
     rungs = [
         Rung("ID only", None),
         Rung("off-the-shelf", vectors["off-the-shelf"]),
@@ -123,4 +126,4 @@ def ladder(
         Rung("S1+S2+S3", vectors["s1+s2"], debias=True),
         Rung("S1+S2+S3+CUBE", vectors["s1+s2"], debias=True, cube=True),
     ]
-    return study(shop, rungs, unbiased_test(shop, world), config, out, say)
+    return study(shop, rungs, unbiased_test(shop, world), config, out, say, most)

@@ -16,6 +16,7 @@ from accelerate import PartialState
 from numpy.typing import NDArray
 
 from creative4u.ctr.calibration import fit_isotonic, fit_strength, pcoc, pcoc_by_decile
+from creative4u.ctr.dataset import ClickLog
 from creative4u.ctr.debias import head_tail_pairs
 from creative4u.ctr.embeddings import Embeddings, by_number
 from creative4u.ctr.features import Counts, Vocabulary, read_fields
@@ -50,6 +51,21 @@ def fit(
     progress: Callable[[str], None] = lambda line: None,
 ) -> Predictor:
     """Build, train and calibrate; `hidden` creative ids are kept out of all of it."""
+    predictor, log, pairs = build(shop, embeddings, config, hidden)
+    told = progress if _first() else lambda line: None
+    state = train(predictor.model, log, config.training, out, pairs, told)
+    predictor.report = {"validation_gauc": state.best, "counts": asdict(log.counts)}
+    calibrate(predictor, shop.log, config.calibration_days, hidden, config.rows)
+    predictor.report["test"] = evaluate(predictor, shop.log, config.test_days, hidden, config.rows)
+    if _first():
+        predictor.save(out)
+    return predictor
+
+
+def build(
+    shop: Shop, embeddings: Embeddings | None, config: FitConfig, hidden: tuple[int, ...] = ()
+) -> tuple[Predictor, ClickLog, tuple[Ints, Ints] | None]:
+    """A model with its tables and impression counts, its training log, and S3's pairs."""
     torch.manual_seed(config.training.seed)
     fields = read_fields(config.fields)
     days = config.training.train_days
@@ -78,14 +94,7 @@ def fit(
         pairs = head_tail_pairs(
             model.visual.numpy() * (shown > 0)[:, None], shown, classes, config.training.debias
         )
-    told = progress if _first() else lambda line: None
-    state = train(model, log, config.training, out, pairs, told)
-    predictor.report = {"validation_gauc": state.best, "counts": asdict(log.counts)}
-    calibrate(predictor, shop.log, config.calibration_days, hidden, config.rows)
-    predictor.report["test"] = evaluate(predictor, shop.log, config.test_days, hidden, config.rows)
-    if _first():
-        predictor.save(out)
-    return predictor
+    return predictor, log, pairs
 
 
 def _first() -> bool:

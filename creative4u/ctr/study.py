@@ -79,8 +79,12 @@ def study(
     config: StudyConfig,
     out: Path,
     progress: Callable[[str], None] = lambda line: None,
+    most: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Fit and measure every rung that DIR/rungs.jsonl does not hold yet; all rows, in order."""
+    """Fit and measure every rung that DIR/rungs.jsonl does not hold yet; all rows, in order.
+
+    `most` stops after so many new rungs, to go on another time.
+    """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "rungs.jsonl"
     done = {}
@@ -90,6 +94,9 @@ def study(
     for rung in rungs:
         if rung.name in done:
             continue
+        if most is not None and not most:
+            break
+        most = most if most is None else most - 1
         chosen = replace(config.fit, debias=rung.debias, cube=rung.cube, rows=config.rows)
         folder = out / rung.name.replace(" ", "-").replace("+", "and")
         predictor = fit(shop, rung.embeddings, chosen, folder, hidden, progress)
@@ -98,7 +105,7 @@ def study(
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         progress(f"{rung.name}: gAUC {row['log']['all']['gauc']:.4f}")
-    return [done[rung.name] for rung in rungs]
+    return [done[rung.name] for rung in rungs if rung.name in done]
 
 
 def measure(

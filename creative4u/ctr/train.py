@@ -20,10 +20,11 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from creative4u.ctr.counted import mean_auc
 from creative4u.ctr.dataset import Batch, ClickLog
 from creative4u.ctr.debias import DebiasConfig, debias_loss
 from creative4u.ctr.model import CTRModel
-from creative4u.metrics import auc, gauc, log_loss
+from creative4u.metrics import auc, log_loss
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -66,7 +67,7 @@ class Scored:
         """AUC, gAUC by user, log loss and the number of rows."""
         return {
             "auc": auc(self.logit, self.label),
-            "gauc": gauc(self.logit, self.label, self.user),
+            "gauc": mean_auc(self.logit, self.label, self.user),
             "log_loss": log_loss(self.probability, self.label),
             "rows": float(len(self.label)),
         }

@@ -18,7 +18,7 @@ from creative4u.ctr.appearance import (
     pool,
 )
 from creative4u.ctr.calibration import Calibrator
-from creative4u.ctr.counted import auc_of_counts, gauc_of_counts
+from creative4u.ctr.counted import auc_by_group, auc_of_counts, gauc_of_counts, mean_auc
 from creative4u.ctr.newcomer import NewcomerConfig, fit_newcomer, target_logits
 from creative4u.ctr.position import position_factors
 from creative4u.ctr.scorer import Scorer, load_scorer
@@ -36,6 +36,20 @@ def test_counted_auc_equals_auc_of_the_rows() -> None:
     group = [0, 0, 1, 1]
     of_row = [g for g, k, n in zip(group, clicked, passed, strict=True) for _ in range(k + n)]
     assert gauc_of_counts(score, clicked, passed, group) == pytest.approx(gauc(s, y, of_row))
+
+
+def test_auc_of_all_groups_at_once_equals_one_at_a_time() -> None:
+    rng = np.random.default_rng(3)
+    score, label = rng.integers(6, size=300) / 5, rng.integers(2, size=300)  # many ties
+    group = rng.integers(40, size=300)
+    each, size = auc_by_group(score, label, group)
+    for place, name in enumerate(np.unique(group)):
+        rows = group == name
+        assert each[place] == pytest.approx(auc(score[rows], label[rows]), nan_ok=True)
+        assert size[place] == rows.sum()
+    assert mean_auc(score, label, group) == pytest.approx(gauc(score, label, group))
+    assert np.isnan(mean_auc([], [], []))
+    assert np.isnan(mean_auc([0.1, 0.2], [1, 1], [0, 0]))
 
 
 def test_expected_clicks_by_hand() -> None:
