@@ -33,9 +33,9 @@ def refusals(base: duckdb.DuckDBPyConnection, log: Log) -> Refusals:
     rows: list[dict[str, object]] = []
     (refused,) = base.execute("SELECT coalesce(sum(refused), 0) FROM counts").fetchone() or (0,)
     if refused or (log.is_csv and not _has_errors(base)):
-        base.execute(f"""CREATE OR REPLACE TABLE refusals AS
-            SELECT {_reason(log)} AS reason, to_json(t)::VARCHAR AS said
-            FROM {log.source} t WHERE ({good_row(log)}) IS NOT TRUE""")
+        found = (f"SELECT {_reason(log)} AS reason, to_json(t)::VARCHAR AS said "
+                 f"FROM {log.source} t WHERE {bad}" for bad in _bad_rows(log))
+        base.execute(f"CREATE OR REPLACE TABLE refusals AS {' UNION ALL '.join(found)}")
         counts |= dict(base.execute("SELECT reason, count(*) FROM refusals GROUP BY reason "
                                     "ORDER BY reason").fetchall())
         rows += [{"reason": reason, "row": json.loads(said)} for reason, said in base.execute(
@@ -50,6 +50,27 @@ def refusals(base: duckdb.DuckDBPyConnection, log: Log) -> Refusals:
         rows = [*({"reason": "unreadable line", "row": {"file": file, "line": line, "error": error}}
                   for file, line, error in lines[:MAX_ROWS]), *rows]
     return Refusals(counts, rows)
+
+
+def _bad_rows(log: Log) -> list[str]:
+    """SQL conditions that split the bad rows among them.
+
+    A CSV is parsed once. Parquet is read once a condition, and yet faster: a condition on a single
+    column skips what the file's own statistics rule out, and reads the other columns of few rows.
+    """
+    if log.is_csv:
+        return [f"({good_row(log)}) IS NOT TRUE"]
+    if log.summed:
+        shown, clicks = numbers = [log.number("impressions"), log.number("clicks")]
+        wrong = f"({shown} < 0 OR {clicks} < 0 OR {clicks} > {shown})"
+    else:
+        numbers = [log.number("click")]
+        wrong = f"({numbers[0]} < 0 OR {numbers[0]} > 1)"
+    needed = [log.text("product_id"), log.text("creative_id"), *numbers]
+    there = [f"{value} IS NOT NULL" for value in needed]
+    empty = [" AND ".join([*there[:place], f"{value} IS NULL"])
+             for place, value in enumerate(needed)]
+    return [*empty, " AND ".join([*there, wrong])]
 
 
 def _has_errors(base: duckdb.DuckDBPyConnection) -> bool:

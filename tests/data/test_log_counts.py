@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.csv import write_csv as write_csv_table
 
 from creative4u.errors import InputError
 from data.creative_pair.aggregate import Limits, connect, count_log, find_log
@@ -78,6 +79,21 @@ def test_what_is_no_whole_number_is_refused_not_fatal(tmp_path: Path) -> None:
     good, found = refused(tmp_path / "sums.parquet", tmp_path / "s2")
     assert good == 1100
     assert found.counts == {"no whole number": 2}
+
+
+def test_each_bad_row_is_refused_once_in_both_kinds_of_file(tmp_path: Path) -> None:
+    ids, numbers = ("p", None), (-1, 0, 1, 2, None)
+    rows = [(product, creative, shown, clicks) for product in ids for creative in ids
+            for shown in numbers for clicks in numbers]
+    good = [row for row in rows if None not in row and 0 <= row[3] <= row[2]]  # type: ignore[operator]
+    names = ("product_id", "creative_id", "impressions", "clicks")
+    table = pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+    pq.write_table(table, tmp_path / "log.parquet")
+    write_csv_table(table, tmp_path / "log.csv")
+    shown, found = refused(tmp_path / "log.parquet", tmp_path / "s1")
+    assert shown == sum(row[2] for row in good if row[2])
+    assert sum(found.counts.values()) == len(found.rows) == len(rows) - len(good)
+    assert refused(tmp_path / "log.csv", tmp_path / "s2") == (shown, found)
 
 
 def test_more_bad_rows_than_are_written_are_all_counted(tmp_path: Path,
