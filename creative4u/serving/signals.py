@@ -10,13 +10,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def stopping_signals() -> Iterator[None]:
-    """Inside, SIGTERM and SIGHUP stop us as Ctrl-C does, so that whatever runs is cleaned up."""
+    """Inside, SIGTERM and SIGHUP stop us as Ctrl-C does, so that whatever runs is cleaned up.
+
+    What was ignored before stays ignored: `nohup` goes on.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield

@@ -152,7 +152,7 @@ def outage(folder: Path) -> dict[str, Any]:
     port = free_port()
     server = stub(port, 0.01)
     out = folder / "back.jsonl"
-    process = judge(pairs, out, url(port))
+    process = judge(pairs, out, url(port), more=("--patience", "900"))
     wait_for_lines(process, out, 40)
     server.kill()
     server.wait()
@@ -160,7 +160,8 @@ def outage(folder: Path) -> dict[str, Any]:
     time.sleep(3)
     server = stub(port, 0.01)
     _, errors = process.communicate()
-    notes = [line for line in errors.replace("\r", "\n").splitlines() if "127.0.0.1" in line]
+    notes = [line for line in errors.replace("]http", "]\nhttp").splitlines()
+             if line.startswith("http")]
     back = {"killed_at_rows": at, "as_expected": said(out) == expected, "said": notes}
     gone = folder / "gone.jsonl"
     process = judge(pairs, gone, url(port), more=("--patience", "2"))
@@ -233,6 +234,8 @@ TRIALS = {"bad-rows": bad_rows, "ctrl-c": ctrl_c, "outage": outage, "two-servers
 
 
 if __name__ == "__main__":
+    # a shell starts what runs in its background deaf to Ctrl-C, and children inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     where = Path(sys.argv[1]).resolve()
     for name in sys.argv[2:] or TRIALS:
         scratch = next(p for n in itertools.count() if not (p := where / f"{name}-{n}").exists())
