@@ -192,7 +192,10 @@ def simulate(
     if out is not None:
         from json import dumps
 
+        from creative4u.ctr.plots import plot_regret
+
         out.write_text(dumps(table, indent=1) + "\n", "utf-8")
+        say(f"plot: {plot_regret(table, impressions, out.with_suffix('.png'))}")
     if json:
         print_json(table)
         return
@@ -212,7 +215,7 @@ def study(
     world: World,
     out: Out,
     moon: Annotated[
-        Path | None, typer.Option(help="MOON's vectors (safetensors); texts stand in without.")
+        Path | None, typer.Option(help="What `moon apply` wrote; text vectors stand in without.")
     ] = None,
     keep: Annotated[float, typer.Option(min=0, max=1, help="Share of the training rows.")] = 1.0,
     epochs: Annotated[int, typer.Option(min=1)] = 1,
@@ -229,8 +232,10 @@ def study(
     """
     with working():
         from creative4u.cli_ctr_world import ladder
+        from creative4u.ctr.plots import plot_ladder
 
         rows = ladder(world, out, moon, keep, epochs, augmented, cache or out, half, seed, most)
+        say(f"plot: {plot_ladder(rows, out / 'ladder.png')}")
     if json:
         print_json({"rungs": rows})
         return

@@ -90,6 +90,8 @@ def ladder(
     most: int | None = None,
 ) -> list[dict[str, Any]]:
     """Embed by every step (kept in `out`), fit and measure every rung, at most `most` new ones."""
+    from dataclasses import replace
+
     import numpy as np
 
     from creative4u.ctr.appearance import cached_appearance
@@ -97,6 +99,7 @@ def ladder(
     from creative4u.ctr.embeddings import load_embeddings
     from creative4u.ctr.features import read_fields
     from creative4u.ctr.fit import FitConfig
+    from creative4u.ctr.moon_vectors import read_moon
     from creative4u.ctr.shop import count_cells, read_shop
     from creative4u.ctr.study import Rung, StudyConfig, hidden_creatives, study
     from creative4u.ctr.train import TrainConfig
@@ -116,14 +119,17 @@ def ladder(
         cells = count_cells(shop, read_fields(), training.train_days)
         visual = visual_ladder(seen, other, cells, shop.classes, rows, VisualConfig(seed=seed), say)
         for name, one in visual.items():
-            with_texts(shop, one, load_embeddings(moon) if moon else None).save(kept[name])
+            with_texts(shop, one).save(kept[name])
     vectors = {name: load_embeddings(path) for name, path in kept.items()}
+    last = vectors[STEPS[-1]]
+    if moon is not None:
+        last = replace(read_moon(moon, shop), visual=last.visual)
     rungs = [
         Rung("ID only", None),
         Rung("off-the-shelf", vectors["off-the-shelf"]),
         Rung("S1", vectors["s1"]),
         Rung("S1+S2", vectors["s1+s2"]),
         Rung("S1+S2+S3", vectors["s1+s2"], debias=True),
-        Rung("S1+S2+S3+CUBE", vectors["s1+s2"], debias=True, cube=True),
+        Rung("S1+S2+S3+CUBE", last, debias=True, cube=True),
     ]
     return study(shop, rungs, unbiased_test(shop, world), config, out, say, most)

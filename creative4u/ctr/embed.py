@@ -1,14 +1,13 @@
 """Appearances, clicks and texts in; the visual embeddings of each training step out.
 
 off-the-shelf -> S1 -> S1 + S2 of arXiv 2205.04168, all of one width, each dimension scaled to unit
-variance, so that a CTR model can be compared on them. The multimodal part is MOON's where a file of
-its vectors is given; without one, the title's and query's sentence vectors stand in.
+variance, so that a CTR model can be compared on them. The multimodal part beside them are sentence
+vectors of title and query, until MOON's take their place (`moon_vectors`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -76,10 +75,8 @@ def standardised(vectors: Floats, rows: Ints) -> Floats:
     return scaled
 
 
-def with_texts(shop: Shop, visual: Floats, moon: Embeddings | None = None) -> Embeddings:
-    """The visual embedding beside MOON's vectors, or beside sentence vectors of title and query."""
-    if moon is not None:
-        return replace(moon, visual=visual)
+def with_texts(shop: Shop, visual: Floats) -> Embeddings:
+    """The visual embedding beside sentence vectors of title and query, MOON's stand-in."""
     titles = list(dict.fromkeys(shop.titles))
     texts = sentence_vectors([*titles, *shop.queries])
     turned = principal(texts, TEXT_WIDTH, np.arange(len(texts)))
