@@ -3,8 +3,8 @@
     creative4u moon blend ENCODER --out FILE --share 0.5
 
 Weights between the zero-shot start and the trained ones hold up better on what training has not
-seen than either end (WiSE-FT, arXiv 2109.01903, whose default of one half is ours). Only what shapes
-the start's answers is blended: at its start the encoder is ConSE whatever its attention, inner FFN
+seen than either end (WiSE-FT, arXiv 2109.01903, whose default of one half is ours). Only what
+shapes the start's answers is blended: at its start the encoder is ConSE whatever its attention, FFN
 and gates are, since all that they add goes through matrices that are zero.
 """
 

@@ -37,6 +37,10 @@ class ShownPairs:
     bought: npt.NDArray[np.bool_]
     texts: tuple[str, ...]
 
+    def where(self, kept: npt.NDArray[np.bool_]) -> ShownPairs:
+        """The pairs (n,) that are kept."""
+        return ShownPairs(self.query[kept], self.product[kept], self.bought[kept], self.texts)
+
 
 def shown_pairs(world: Path) -> ShownPairs:
     """The log under `world`, by pair."""
@@ -66,9 +70,12 @@ def study_relevance(
 ) -> tuple[Relevance, dict[str, Any]]:
     """The fitted score and its figures; `truth` (queries, products) is for evaluation only."""
     items, pairs = read_world(world), shown_pairs(world)
+    seen = np.array([bool(item.images) for item in items])
+    pairs = pairs.where(seen[pairs.product])
     test = np.array([item.split == "test" for item in items])[pairs.product]
     queries = [Content(text) for text in pairs.texts]
-    contents = [item.content for item in items]
+    some = next(item for item in items if item.images)  # stands in where no pair will ask
+    contents = [item.content if item.images else some.content for item in items]
     ours = cosines(
         encoder.encode(queries),
         encoder.encode([one.only_text for one in contents]),
@@ -96,7 +103,7 @@ def study_relevance(
         if truth is not None:
             right = truth[pairs.query, pairs.product][test]
             figures[name]["by the truth, shown pairs"] = judged(p, right, pairs.query[test])
-            columns = np.array([item.split == "test" for item in items])
+            columns = np.array([item.split == "test" for item in items]) & seen
             every = fitted[name].score(table[:, columns])
             asked = np.broadcast_to(np.arange(len(every))[:, None], every.shape)
             figures[name]["by the truth, all pairs"] = judged(
