@@ -3,6 +3,8 @@
 A small model is taught to quote no query and to name no product but the title's
 (`rft.rows.told_reasoning`), so three of its claims are put back into the checker's words before
 they are looked up: "answers a query", "shows a wrong product" and "shows another product".
+Differences that it copies from its prompt to the head of a line ("blur A+6 size B+2; ...") are no
+claims of its own and are not counted.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from data.creative_pair.facts import Facts
 from data.creative_pair.rubric import met_queries
 
 _SAYS_NOTHING = ("nothing between them",)
+_CITED = re.compile(r"^[a-z_]+ [AB]\+\d( [a-z_]+ [AB]\+\d)*(; |(?=\. ))")
 
 
 class BorneOut:
@@ -73,6 +76,7 @@ def restored(reasoning: str, a: Facts, b: Facts, queries: Sequence[str]) -> str:
     lines = []
     for line in reasoning.split("\n"):
         key, colon, said = line.partition(": ")
+        said = _CITED.sub("", said)
         if key in ("title_hit", "query_hit"):
             said = "; ".join(_restored(key, clause, a, b, queries) for clause in said.split("; "))
         lines.append(key + colon + said)

@@ -73,10 +73,12 @@ def import_creatives(source: Path, images: Path, out: Path) -> Imported:
                   out / "log.parquet")
     if not (images / METADATA).exists():
         known = {row["creative_id"]: row for row in used}
-        (images / METADATA).write_text("".join(json.dumps(
+        part = images / f"{METADATA}.part"
+        part.write_text("".join(json.dumps(
             {"file_name": name, "creative_id": name, "product_id": row["product_id"],
              "title": row["title"]}, ensure_ascii=False) + "\n"
             for name, row in known.items()), "utf-8")
+        part.replace(images / METADATA)
     _write_rejects(rejects, out)
     return Imported(out, out / "log.parquet", len(used), _counted(rejects))
 

@@ -62,6 +62,11 @@ def test_shortened_claims_hold_exactly_where_they_are_true() -> None:
         assert checks.refused["title_hit"] == refused
 
 
+def test_what_is_copied_from_the_prompt_is_no_claim() -> None:
+    line = "subject: blur B+6 stand_out A+2; A is sharp; B is blurred. A>B"
+    assert restored(line, A, B, ()) == "subject: A is sharp; B is blurred. A>B"
+
+
 def test_pairs_without_facts_are_left_out() -> None:
     checks = BorneOut({})
     checks.add("anything", PAIR, "A")

@@ -84,6 +84,7 @@ def test_the_ceiling_ranks_by_sharpness_where_sharpness_decides(
     assert found["statistic sharpness"] == 1.0
     assert found["linear probe on DINOv2"] == 1.0
     assert json.loads((tmp_path / "ceilings.json").read_text())["accuracy"] == found
+    assert room.ceiling(tmp_path, tmp_path / "again.json") == found
     write_pairs([pair for pair in pairs if pair.split != "validation"], tmp_path)
     with pytest.raises(InputError, match="no pairs in the splits validation"):
         room.ceiling(tmp_path, tmp_path / "ceilings.json")
