@@ -65,12 +65,12 @@ def _bad_rows(log: Log) -> list[str]:
         wrong = f"({shown} < 0 OR {clicks} < 0 OR {clicks} > {shown})"
     else:
         numbers = [log.number("click")]
-        wrong = f"({numbers[0]} < 0 OR {numbers[0]} > 1)"
+        wrong = f"({numbers[0]} NOT BETWEEN 0 AND 1)"
     needed = [log.text("product_id"), log.text("creative_id"), *numbers]
-    there = [f"{value} IS NOT NULL" for value in needed]
-    empty = [" AND ".join([*there[:place], f"{value} IS NULL"])
+    empty = [" AND ".join([*(f"{other} IS NOT NULL" for other in needed[:place]),
+                           f"{value} IS NULL AND {wrong} IS NOT TRUE"])
              for place, value in enumerate(needed)]
-    return [*empty, " AND ".join([*there, wrong])]
+    return [wrong, *empty]
 
 
 def _has_errors(base: duckdb.DuckDBPyConnection) -> bool:
