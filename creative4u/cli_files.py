@@ -98,7 +98,9 @@ def judge(
             if engine is Where.ray:
                 from creative4u.serving.ray_engine import RayConfig, RayEngine
 
-                judge_: Any = RayEngine(models, RayConfig(address, workers, size, concurrency))
+                judge_: Any = RayEngine(
+                    models, RayConfig(address, workers, batch_size, concurrency)
+                )
             else:
                 from creative4u.selector.endpoints import Patience
                 from creative4u.selector.load import load_judge

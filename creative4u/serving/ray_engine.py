@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,14 @@ class RayConfig:
 
     address: str | None = None  # HOST:PORT or "auto"; None starts a local cluster
     workers: int | None = None  # at most; None: as many as fit
-    batch_size: int = 8  # pairs a call
+    batch_size: int | None = None  # pairs a call; None: what suits the kind of worker
     concurrency: int = 16  # requests in flight a worker, where the model is behind servers
     cpus: float = 1.0  # of one worker; torch takes as many threads
+
+    def pairs_a_call(self, served: bool, gpus: int) -> int:
+        """An engine of its own or servers are kept busy by many pairs, a model in process by 8."""
+        suits = 128 if gpus else max(8, self.concurrency) if served else 8
+        return self.batch_size or suits
 
 
 class Worker:
@@ -89,7 +95,7 @@ class RayEngine:
         if ours:
             _connect(ray, self.config.address)
         try:
-            yield from self._rows(ray, source)
+            yield from self._rows(ray, absolute(source))
         finally:
             if ours:
                 ray.shutdown()
@@ -101,7 +107,8 @@ class RayEngine:
         served = bool(self.models) and is_url(self.models[0])
         gpus = 0 if served else int(ray.cluster_resources().get("GPU", 0))
         fit = gpus or max(1, int(ray.cluster_resources().get("CPU", 1) // self.config.cpus))
-        calls = -(-(source.stop - source.start) // self.config.batch_size)
+        size = self.config.pairs_a_call(served, gpus)
+        calls = -(-(source.stop - source.start) // size)
         most = max(1, min(fit, self.config.workers or fit, calls))
         kind = "with a GPU and vLLM" if gpus else "of the judge in process"
         _log.info("Ray: up to %d worker(s) %s", most, kind)
@@ -113,7 +120,7 @@ class RayEngine:
         done = rows.map_batches(
             self.worker,
             fn_constructor_args=(self.models, self.config.concurrency, gpus > 0),
-            batch_size=self.config.batch_size,
+            batch_size=size,
             batch_format="numpy",
             compute=ray.data.ActorPoolStrategy(size=most),
             num_cpus=0 if gpus else self.config.cpus,
@@ -125,6 +132,14 @@ class RayEngine:
                     yield json.loads(line)
         except ray.exceptions.RayError as error:
             raise BackendError(f"Ray: {' '.join(str(error).split())[:300]}") from error
+
+
+def absolute(source: Source) -> Source:
+    """The same rows, found from any working folder."""
+    old = source.old.absolute() if source.old else None
+    return replace(
+        source, pairs=source.pairs.absolute(), folder=source.folder.absolute(), old=old
+    )
 
 
 def packed(told: dict[str, Any], row: PairRow | None) -> tuple[str, str | None, Any, Any]:
@@ -168,7 +183,8 @@ def _ray() -> Any:
 
 def _connect(ray: Any, address: str | None) -> None:
     try:
-        more = {} if address else {"include_dashboard": False}
+        known = address or os.environ.get("RAY_ADDRESS")
+        more = {} if known else {"include_dashboard": False}
         ray.init(address=address, log_to_driver=False, logging_level="warning", **more)
         logging.getLogger("ray.data").setLevel(logging.WARNING)
     except (ConnectionError, RuntimeError, ValueError) as error:
