@@ -105,7 +105,7 @@ def train(
     """
     with working():
         from creative4u.ctr.embeddings import load_embeddings
-        from creative4u.ctr.fit import FitConfig, fit
+        from creative4u.ctr.fit import FitConfig, first_process, fit
         from creative4u.ctr.shop import read_shop
         from creative4u.ctr.train import TrainConfig
 
@@ -118,7 +118,8 @@ def train(
         )
         vectors = load_embeddings(embeddings) if embeddings else None
         found = fit(read_shop(world), vectors, config, out, progress=say)
-    answer({"model": out, **found.report}, json)
+    if first_process():
+        answer({"model": out, **found.report}, json)
 
 
 @app.command()

@@ -40,6 +40,7 @@ class FitConfig:
     debias: bool = False  # S3, where embeddings have a visual part
     fields: Path | None = None
     rows: int | None = None  # of the calibration and of the test days, the first ones
+    tested: bool = True  # a study tests for itself
 
 
 def fit(
@@ -52,12 +53,14 @@ def fit(
 ) -> Predictor:
     """Build, train and calibrate; `hidden` creative ids are kept out of all of it."""
     predictor, log, pairs = build(shop, embeddings, config, hidden)
-    told = progress if _first() else lambda line: None
+    told = progress if first_process() else lambda line: None
     state = train(predictor.model, log, config.training, out, pairs, told)
     predictor.report = {"validation_gauc": state.best, "counts": asdict(log.counts)}
     calibrate(predictor, shop.log, config.calibration_days, hidden, config.rows)
-    predictor.report["test"] = evaluate(predictor, shop.log, config.test_days, hidden, config.rows)
-    if _first():
+    if config.tested:
+        found = evaluate(predictor, shop.log, config.test_days, hidden, config.rows)
+        predictor.report["test"] = found
+    if first_process():
         predictor.save(out)
     return predictor
 
@@ -97,7 +100,7 @@ def build(
     return predictor, log, pairs
 
 
-def _first() -> bool:
+def first_process() -> bool:
     """Whether this is the process that writes; all of them compute the same."""
     return bool(PartialState(cpu=not torch.cuda.is_available()).is_main_process)
 

@@ -97,7 +97,9 @@ def study(
         if most is not None and not most:
             break
         most = most if most is None else most - 1
-        chosen = replace(config.fit, debias=rung.debias, cube=rung.cube, rows=config.rows)
+        chosen = replace(
+            config.fit, debias=rung.debias, cube=rung.cube, rows=config.rows, tested=False
+        )
         folder = out / rung.name.replace(" ", "-").replace("+", "and")
         predictor = fit(shop, rung.embeddings, chosen, folder, hidden, progress)
         row = _without_nan({"rung": rung.name, **measure(predictor, shop, truth, hidden, config)})

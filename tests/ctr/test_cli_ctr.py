@@ -23,6 +23,12 @@ def test_train_calibrate_evaluate(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["strength_impressions"] > 0
     done = run(app, ["ctr", "evaluate", str(out), str(world), "--days", "6", "7", "--json"])
     assert json.loads(done.stdout)["rows"] == 500
+    done = run(app, ["ctr", "rates", str(out), str(world), "--days", "0", "7", "--json"])
+    rows = json.loads(done.stdout)["rates"]
+    assert len(rows) == 12
+    assert sum(row["shown"] for row in rows) == 3500
+    done = run(app, ["ctr", "bench", str(out), "--candidates", "20", "--calls", "3", "--json"])
+    assert json.loads(done.stdout)["candidates"] == 20
 
 
 def test_score_prints_the_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
