@@ -178,6 +178,8 @@ def evaluate(
     rankers: Annotated[
         Path | None, typer.Option(help="What `creative4u data ceiling` wrote.")
     ] = None,
+    tag: Annotated[str | None, typer.Option(help="Only pairs with this tag.")] = None,
+    queries: Annotated[bool, typer.Option(help="Whether the judge is told the queries.")] = True,
     card: Annotated[Path | None, typer.Option(help="The model card to write.")] = None,
     json: Json = False,
 ) -> None:
@@ -192,7 +194,7 @@ def evaluate(
 
         known = read_facts(pairs.parent) if (pairs.parent / FACTS).is_file() else None
         checks = None if known is None else partial(BorneOut, known)
-        asked = Asked(pairs, model, split, limit, validation, before, rankers)
+        asked = Asked(pairs, model, split, limit, validation, before, rankers, tag, queries)
         found = main(out, asked, checks, card, _command())
     if json:
         print_json(found)

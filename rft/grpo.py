@@ -7,7 +7,6 @@ checkpoint: draws depend on seed and step alone, so it ends with the same steps 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 from pathlib import Path
@@ -25,6 +24,7 @@ from creative4u.selector.load import judge_of
 from rft import rewards
 from rft.coherence import learn_weights
 from rft.grpo_rows import grpo_rows, training_pairs
+from rft.metrics_file import reporters
 from rft.model import cached_vision, half_precision_pays, load_base, save_adapter, with_lora
 from rft.recipe import Grpo, Recipe
 from rft.rewards import Reward
@@ -188,7 +188,7 @@ def arguments(
         data_seed=seed,
         bf16=half_precision_pays(),
         gradient_checkpointing=gpu,
-        report_to=["tensorboard"] if importlib.util.find_spec("tensorboard") else [],
+        report_to=reporters(),
         max_grad_norm=1.0,
         use_cpu=not gpu,
         **engine,

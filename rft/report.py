@@ -48,6 +48,8 @@ class Asked:
     validation: int = 0  # pairs of the validation split for the temperature; 0 fits none
     before: Path | None = None  # verdicts of the model before GRPO, on the same pairs
     rankers: Path | None = None  # what `creative4u data ceiling` wrote
+    tag: str | None = None  # only pairs made that way ("queries decide")
+    queries: bool = True  # False judges without them: what only they decide becomes a guess
     seed: int = 7
 
 
@@ -98,16 +100,23 @@ def judged_split(out: Path, asked: Asked, split: str, limit: int | None) -> list
 def write_split(asked: Asked, split: str, limit: int | None, path: Path) -> None:
     """The split's labelled pairs, drawn by the seed, with images relative to their new file."""
     home = asked.pairs.parent
-    rows = [pair for pair in read_pairs(asked.pairs) if pair.split == split and pair.label]
+    rows = [
+        pair
+        for pair in read_pairs(asked.pairs)
+        if pair.split == split and pair.label and (asked.tag is None or asked.tag in pair.tags)
+    ]
     if not rows:
-        raise InputError(f"{asked.pairs} has no labelled pairs of split {split}")
+        tagged = f" and tag {asked.tag!r}" if asked.tag else ""
+        raise InputError(f"{asked.pairs} has no labelled pairs of split {split}{tagged}")
     drawn = draw(rows, min(limit or len(rows), len(rows)), asked.seed)
     lines = []
     for pair in drawn:
-        moved = {
+        moved: dict[str, Any] = {
             side: os.path.relpath(home / getattr(pair, side), path.parent)
             for side in ("image_a", "image_b")
         }
+        if not asked.queries:
+            moved["queries"] = []
         lines.append(json.dumps(pair.model_dump(mode="json") | moved) + "\n")
     path.write_text("".join(lines), "utf-8")
 

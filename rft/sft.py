@@ -23,6 +23,7 @@ from creative4u.errors import InputError
 from creative4u.schema import CreativePair
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.load import judge_of
+from rft.metrics_file import MetricsFile, reporters
 from rft.model import (
     cached_vision,
     half_precision_pays,
@@ -133,7 +134,7 @@ def train(
         data_seed=seed,
         bf16=half_precision_pays(),
         gradient_checkpointing=torch.cuda.is_available(),
-        report_to=[],
+        report_to=reporters(),
         remove_unused_columns=False,
         max_grad_norm=1.0,
         use_cpu=not torch.cuda.is_available(),
@@ -153,10 +154,8 @@ def train(
         processing_class=processor,
         train_dataset=as_dataset(rows, config.image_side),
         optimizers=(optimizer, schedule),
+        callbacks=[MetricsFile(folder)],
     )
     last = get_last_checkpoint(str(folder)) if folder.exists() else None
     outcome = trainer.train(resume_from_checkpoint=last)
-    (folder / "metrics.jsonl").write_text(
-        "".join(json.dumps(entry) + "\n" for entry in trainer.state.log_history), "utf-8"
-    )
     return {"steps": outcome.global_step, "loss": outcome.training_loss}

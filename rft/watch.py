@@ -7,26 +7,24 @@ swap consistency, and keeps the last batch for the page of samples.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
-
+from rft.metrics_file import MetricsFile
 from rft.recipe import Collapse
 from rft.rewards import Reward, answers_of, swap_consistency
 from rft.samples import Sample, write_page
 
-METRICS = "metrics.jsonl"
 SHOWN = 8  # completions on a page of samples
 
 
-class Watch(TrainerCallback):  # type: ignore[misc]
+class Watch(MetricsFile):
     """One run's observer; `collapsed` says why it was stopped, if it was."""
 
     def __init__(self, folder: Path, sample_steps: int, collapse: Collapse) -> None:
+        super().__init__(folder)
         self.folder = folder
         self.sample_steps = sample_steps
         self.collapse = collapse
@@ -89,20 +87,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             write_page(page, f"Step {state.global_step}", self._samples())
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Keep of the metrics file what the resumed checkpoint has seen."""
-        path = self.folder / METRICS
-        if path.exists() and state.is_world_process_zero:
-            rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-            kept = [row for row in rows if row["step"] <= state.global_step]
-            path.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
-            self.rewards = [row["reward"] for row in kept if "reward" in row]
+        super().on_train_begin(args, state, control, **kwargs)
+        self.rewards = [row["reward"] for row in self.rows() if "reward" in row]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kw: Any) -> None:
-        if not logs or not state.is_world_process_zero:
-            return
-        with (self.folder / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
-        if "reward" in logs:
+        super().on_log(args, state, control, logs, **kw)
+        if logs and "reward" in logs:
             self.rewards.append(logs["reward"])
             self.collapsed = fallen(self.rewards, self.collapse)
             if self.collapsed:

@@ -205,6 +205,20 @@ def test_one_call_judges_counts_and_writes_the_card(
     assert json.loads((tmp_path / "out" / "figures.json").read_text())["AA"] == found["AA"]
 
 
+def test_pairs_are_picked_by_tag_and_asked_without_their_queries(tmp_path: Path) -> None:
+    rows = [pair("plain", "A", queries=["boots"]), pair("told", "B", queries=["x"], tags=["t"])]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(row.model_dump_json() + "\n" for row in rows))
+    out = tmp_path / "deep" / "er"
+    out.mkdir(parents=True)
+    report.write_split(report.Asked(file, tag="t", queries=False), "test", None, out / "test.jsonl")
+    kept = [json.loads(line) for line in (out / "test.jsonl").open()]
+    assert [(row["pair_id"], row["queries"]) for row in kept] == [("told", [])]
+    assert kept[0]["image_a"] == "../../a.png"
+    with pytest.raises(InputError, match="split test and tag 'none'"):
+        report.write_split(report.Asked(file, tag="none"), "test", None, out / "no.jsonl")
+
+
 def test_a_card_says_every_interval_it_was_given(tmp_path: Path) -> None:
     found = evaluate(ROWS, PAIRS, before=ROWS)
     found |= {"pairs": "5 pairs", "rankers": {"pairs": 4, "accuracy": {"always A": 0.5}}}

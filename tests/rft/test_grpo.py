@@ -192,6 +192,19 @@ def test_a_run_is_stopped_when_its_reward_falls_to_half_of_its_best() -> None:
     assert fallen(list(np.linspace(0.1, 1, 20)), rule) is None
 
 
+def test_image_tokens_are_masked_whoever_generates(tmp_path: Path) -> None:
+    processor = tiny_idefics3()[1]
+    hidden = grpo_run.vision_tokens(processor)
+    config = Grpo(pairs=1, learning_rate=1e-3, rollout="transformers")
+    plain = grpo_run.arguments(tmp_path, config, processor, 0, [1.0])
+    assert plain.generation_kwargs == {"suppress_tokens": hidden}
+    engine = config.model_copy(update={"rollout": "vllm"})
+    colocated = grpo_run.arguments(tmp_path, engine, processor, 0, [1.0])
+    assert colocated.use_vllm
+    assert colocated.vllm_mode == "colocate"
+    assert colocated.generation_kwargs == {"logit_bias": dict.fromkeys(hidden, -100.0)}
+
+
 def test_a_step_that_does_not_divide_is_one_clear_line(tmp_path: Path) -> None:
     config = Grpo(pairs=1, learning_rate=1e-3, pairs_per_step=1, generations=3, micro_batch=4)
     with pytest.raises(InputError, match="6 completions"):
