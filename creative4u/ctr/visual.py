@@ -53,8 +53,21 @@ class VisualEncoder(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """(N, 5, 384) to (N, width)."""
-        flat = self.drop(self.norm(pooled).flatten(1))  # (N, 1920)
-        return nn.functional.normalize(self.project(flat), dim=-1)
+        return self.turn(self.flat(pooled))
+
+    def flat(self, pooled: Tensor) -> Tensor:
+        """(N, 5, 384) to (N, 1920), each pooling normalised; nothing trained: done once a run."""
+        return self.norm(pooled).flatten(1)
+
+    def turn(self, flat: Tensor) -> Tensor:
+        """(N, 1920) to (N, width). Dropout takes features, the same ones of a whole batch.
+
+        So it falls on the weights, not on every row: a batch of thousands of negatives is mostly
+        random numbers otherwise.
+        """
+        kept = self.drop(torch.ones(flat.shape[1]))
+        turned = nn.functional.linear(flat, self.project.weight * kept, self.project.bias)
+        return nn.functional.normalize(turned, dim=-1)
 
     @torch.inference_mode()
     def embed(self, seen: Appearance) -> Floats:
@@ -97,11 +110,11 @@ def train_s1(
         nn.Linear(config.width, config.width // 2), nn.ReLU(),
         nn.Linear(config.width // 2, config.width),
     )  # fmt: skip
-    views = [torch.from_numpy(np.asarray(one.pooled, np.float32)) for one in (seen, augmented)]
+    views = [_flat(encoder, one) for one in (seen, augmented)]
 
     def loss(rng: np.random.Generator) -> Tensor:
         rows = torch.from_numpy(rng.integers(len(seen), size=config.batch))
-        one, other = encoder(views[0][rows]), encoder(views[1][rows])
+        one, other = encoder.turn(views[0][rows]), encoder.turn(views[1][rows])
         return (agreement_loss(predictor(one), other) + agreement_loss(predictor(other), one)) / 2
 
     parts = [*encoder.parameters(), *predictor.parameters()]
@@ -112,14 +125,14 @@ def train_s2(
     encoder: VisualEncoder, seen: Appearance, pool: ClickPool, config: VisualConfig
 ) -> list[float]:
     """Train on click pairs of `pool`, in place; the losses by step."""
-    pooled = torch.from_numpy(np.asarray(seen.pooled, np.float32))
+    whole = _flat(encoder, seen)
 
     def loss(rng: np.random.Generator) -> Tensor:
         anchor, positive, negative = pool.draw(config.batch, config.negatives, rng)
         rows, back = np.unique(
             np.concatenate([anchor, positive, negative.ravel()]), return_inverse=True
         )
-        z = encoder(pooled[torch.from_numpy(rows)])[torch.from_numpy(back)]
+        z = encoder.turn(whole[torch.from_numpy(rows)])[torch.from_numpy(back)]
         first, second = len(anchor), 2 * len(anchor)
         far = z[second:].view(*negative.shape, -1)
         return click_loss(z[:first], z[first:second], far, config.temperature)
@@ -140,6 +153,11 @@ def off_the_shelf(seen: Appearance, width: int, rows: NDArray[np.int64]) -> Floa
         np.float32
     )
     return found / np.float32(np.sqrt(width))
+
+
+@torch.no_grad()
+def _flat(encoder: VisualEncoder, seen: Appearance) -> Tensor:
+    return encoder.flat(torch.from_numpy(np.asarray(seen.pooled, np.float32)))
 
 
 def _descend(
