@@ -23,6 +23,7 @@ from creative4u.selector.observations import NAMES, TOP
 from creative4u.selector.protocol import KEYS, SIDES
 
 LINE_TOKENS = 48  # a line longer than this has lost its thread
+SLACK = 1.25  # slots of the cache for each token of its longest row, before it is compacted
 Pick = Callable[[Tensor], Tensor]  # (B, V) logits, -inf where not allowed, to (B,) token ids
 
 
@@ -175,6 +176,22 @@ class _State:
         self.mask = self.mask.repeat_interleave(copies, 0)
         return logits.repeat_interleave(copies, 0)
 
+    def compact(self) -> None:
+        """Drop slots that hold padding in every row: real ones move to the right, in their order.
+
+        Rows at different paces leave two or three slots of padding a token, and the whole cache is
+        read and copied at each step. Keys carry their positions, so nothing else changes.
+        """
+        longest = int(self.mask.sum(1).max())
+        if self.mask.shape[1] <= SLACK * longest:
+            return
+        order = self.mask.argsort(dim=1, stable=True)[:, -longest:]  # (B, longest): padding goes first
+        self.mask = self.mask.gather(1, order)
+        for layer in self.cache.layers:
+            where = order[:, None, :, None].expand(-1, layer.keys.shape[1], -1, layer.keys.shape[3])
+            layer.keys = layer.keys.gather(2, where)  # (B, heads, longest, head size)
+            layer.values = layer.values.gather(2, where)
+
     def feed(self, chunks: list[list[int]]) -> Tensor:
         """Next-token logits (B, V) after each row's chunk; an empty chunk leaves a row as it is."""
         width = max(map(len, chunks))
@@ -187,6 +204,7 @@ class _State:
             mask = torch.cat([self.first["attention_mask"], mask], 1)
             self.first, self.mask = None, mask
         else:
+            self.compact()
             self.mask = torch.cat([self.mask, mask], 1)
         positions = (self.mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         out = self.model(

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -130,20 +131,23 @@ def ctrl_c(folder: Path) -> dict[str, Any]:
     pairs, _ = write_pairs(folder, 1000, 20)
     port = free_port()
     server = stub(port, 2.0)
-    took, resume = [], ""
+    took, used, resume = [], [], ""
     for number in (signal.SIGINT, signal.SIGTERM):
         out = folder / f"stopped-{int(number)}.jsonl"
         process = judge(pairs, out, url(port))
         wait_for_lines(process, out, 4)
         time.sleep(0.5)  # requests are in flight now
         began = time.perf_counter()
+        before = cpu_seconds(process.pid) + children_cpu_seconds()
         process.send_signal(number)
         _, errors = process.communicate()
         took.append(round(time.perf_counter() - began, 2))
+        used.append(round(children_cpu_seconds() - before, 2))
         resume = errors.strip().splitlines()[-1]
         assert process.returncode == 130, (process.returncode, errors)
     server.kill()
-    return {"seconds_to_stop": took, "exit": 130, "said": resume.replace(str(folder), "FOLDER")}
+    return {"seconds_to_stop": took, "cpu_seconds_to_stop": used, "exit": 130,
+            "said": resume.replace(str(folder), "FOLDER")}  # fmt: skip
 
 
 def outage(folder: Path) -> dict[str, Any]:
@@ -218,6 +222,17 @@ def iter_said(out: Path) -> Any:
         for line in lines:
             row = json.loads(line)
             yield row["error"]["code"] if "error" in row else row["choice"]
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children_cpu_seconds() -> float:
+    """Of the children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peak_mb(pid: int) -> int | None:
