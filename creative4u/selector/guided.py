@@ -185,7 +185,7 @@ class _State:
         longest = int(self.mask.sum(1).max())
         if self.mask.shape[1] <= SLACK * longest:
             return
-        order = self.mask.argsort(dim=1, stable=True)[:, -longest:]  # (B, longest): padding goes first
+        order = self.mask.argsort(dim=1, stable=True)[:, -longest:]  # (B, longest), padding first
         self.mask = self.mask.gather(1, order)
         for layer in self.cache.layers:
             where = order[:, None, :, None].expand(-1, layer.keys.shape[1], -1, layer.keys.shape[3])
