@@ -67,6 +67,9 @@ def reason(
         str | None, typer.Option(help="A teacher's address (http://.../v1) for real images.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="The teacher's model name.")] = None,
+    observed: Annotated[
+        bool, typer.Option("--observed", help="From what the probe sees, not from the truth.")
+    ] = False,
     concurrency: Annotated[int, typer.Option(min=1, help="Pairs a teacher is asked at once.")] = 8,
     seed: Seed = 7,
     json: Json = False,
@@ -79,7 +82,7 @@ def reason(
         from data.creative_pair import reasoning
 
         if images is not None and teacher is None:
-            report = reasoning.reason_grounded(pairs, images, out, seed, say)
+            report = reasoning.reason_grounded(pairs, images, out, seed, say, observed=observed)
         elif teacher is not None and model is not None and images is None:
             from creative4u.selector.endpoints import KEY
             from data.creative_pair.rows import read_pairs

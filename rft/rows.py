@@ -18,7 +18,7 @@ from datasets import Dataset
 from creative4u.images import load_image, square
 from creative4u.schema import CreativePair
 from creative4u.selector.judge import Judge, PairRequest
-from creative4u.selector.observations import target
+from creative4u.selector.observations import cite, differences, target
 from creative4u.selector.parser import complete, swap_sides
 from creative4u.selector.prompt import observation_messages
 from creative4u.selector.protocol import MIRROR
@@ -57,30 +57,55 @@ def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iter
         request = PairRequest(
             load_image(Path(paths[0])), load_image(Path(paths[1])), pair.product_title, pair.queries
         )
+        prompts, seen = judge.asked(request)
         told = told_reasoning(pair)
-        for order, prompt in zip(ORDERS, judge.prompts(request), strict=True):
+        for order, prompt in zip(ORDERS, prompts, strict=True):
             turned = order == "BA"
-            text = (
-                complete(swap_sides(told), MIRROR[pair.label])
-                if turned
-                else complete(told, pair.label)
-            )
+            said, choice = (swap_sides(told), MIRROR[pair.label]) if turned else (told, pair.label)
+            if seen is not None:
+                first, second = order
+                said = cited(said, differences(seen[first], seen[second]))  # type: ignore[index]
             yield {
                 "prompt": prompt.messages,
                 "images": paths[::-1] if turned else paths,
-                "completion": [{"role": "assistant", "content": text}],
+                "completion": [{"role": "assistant", "content": complete(said, choice)}],
             }
+
+
+def cited(reasoning: str, apart: str) -> str:
+    """The reasoning with the differences that bear on each line told first, as the prompt has them.
+
+    What is copied from the prompt binds a fact to its side; the side that has more of it is told of
+    first, and the words and the judgement then follow from what stands right before them (a small
+    model learns that, and not the long way round: docs/experiments.md).
+    """
+    lines = []
+    for line in reasoning.split("\n"):
+        key, _, said = line.partition(": ")
+        evidence = cite(key, apart)
+        lines.append(f"{key}: {evidence}; {_leader_first(said, evidence)}" if evidence else line)
+    return "\n".join(lines)
+
+
+def _leader_first(said: str, evidence: str) -> str:
+    facts, stop, judgement = said.rpartition(". ")
+    clauses = facts.split("; ")
+    leader = evidence.partition("+")[0][-1]
+    if len(clauses) == 2 and clauses[1].startswith(f"{leader} "):
+        clauses.reverse()
+    return "; ".join(clauses) + stop + judgement
 
 
 def told_reasoning(pair: CreativePair) -> str:
     """The pair's reasoning without what a small model cannot see and would learn to invent.
 
-    It reads no words on a creative, so it quotes none, and it names no product but the title's.
+    It reads no words on a creative, so it quotes none, and it names no product.
     """
     assert pair.reasoning is not None
     told = re.sub(r'"[^"]*"', "a query", pair.reasoning)
     told = re.sub(r"shows a wrong product, [^;.]+", "shows a wrong product", told)
-    return re.sub(r"shows [^;.]+ instead", "shows another product", told)
+    told = re.sub(r"shows [^;.]+ instead", "shows another product", told)
+    return re.sub(r"(shows?) the (?!product only)[^;.]+", r"\1 the right product", told)
 
 
 def draw(rows: list[T], count: int, seed: int) -> list[T]:

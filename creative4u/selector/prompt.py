@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from creative4u.errors import InputError
+from creative4u.selector.observations import differences
 from creative4u.selector.protocol import QUESTIONS
 
 Messages = list[dict[str, Any]]
@@ -79,6 +80,7 @@ def comparison_messages(
     paper's single pass.
     """
     seen_a, seen_b = observations or ("", "")
+    apart = f"\nMore of it: {differences(seen_a, seen_b)}" if observations else ""
     head = _FULL if instructions == "full" else _BRIEF
     asked = "; ".join(queries) or "unknown"
     return [
@@ -89,7 +91,7 @@ def comparison_messages(
                 {"type": "image"},
                 {"type": "text", "text": f" {seen_a}\nCreative B: "},
                 {"type": "image"},
-                {"type": "text", "text": f" {seen_b}".rstrip()},
+                {"type": "text", "text": f" {seen_b}{apart}".rstrip()},
             ],
         }
     ]

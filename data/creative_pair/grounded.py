@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from creative4u.schema import ProtocolAnswers, Side
 from creative4u.selector.protocol import KEYS, summary
@@ -16,6 +17,7 @@ from data.creative_pair.claims import (
     title_claims,
 )
 from data.creative_pair.facts import Facts
+from data.creative_pair.rubric import DEAD_ZONE, SEEN_ZONE
 from data.creative_pair.rubric import answers as answer
 
 # How much a unit of a fact counts when the most telling aspect of a line is sought (our choice).
@@ -24,14 +26,23 @@ WEIGHT = {"size": 1.6, "whole": 1.0, "cover": 1.0, "dark": 1.0, "blur": 1.0, "st
 SECOND = 0.25  # an aspect differing by this much is told as well
 
 
-def reason(a: Facts, b: Facts, queries: Sequence[str], click: Side,
-           seed: str) -> tuple[ProtocolAnswers, str]:
+class First(random.Random):
+    """Dice that always fall on the first wording: one wording a claim."""
+
+    def choice(self, seq: Sequence[Any]) -> Any:
+        return seq[0]
+
+
+def reason(a: Facts, b: Facts, queries: Sequence[str], click: Side, seed: str,
+           plain: bool = False) -> tuple[ProtocolAnswers, str]:
     """The answers and the reasoning, one line a question; `seed` picks among the wordings.
 
-    The click line is the summary of the answers, without a judgement (as the parser has it).
+    `plain` says every claim in its first wording, and takes small differences for what they are:
+    for facts as one instrument reads them off both images. The click line is the summary of the
+    answers, without a judgement (as the parser has it).
     """
-    dice = random.Random(seed)
-    said = answer(a, b, queries, click)
+    dice = First() if plain else random.Random(seed)
+    said = answer(a, b, queries, click, SEEN_ZONE if plain else DEAD_ZONE)
     values = said.model_dump()
     lines = []
     for key in KEYS:

@@ -10,6 +10,7 @@ split loses its hard pairs.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections import Counter
@@ -24,6 +25,7 @@ from creative4u.selector.protocol import COMPARED, mirror
 from data.creative_pair.check_reasons import check_reasoning
 from data.creative_pair.facts import Facts, read_facts, write_facts
 from data.creative_pair.grounded import reason
+from data.creative_pair.observed import as_observed
 from data.creative_pair.rows import read_pairs, write_pairs
 from data.creative_pair.rubric import lean
 
@@ -58,6 +60,7 @@ class Grounded:
     facts: Mapping[str, Facts]
     seed: int = 7
     clear: float = 0.25  # a lean of the facts by more than this may not oppose the label
+    plain: bool = False  # the first wording of each claim, and narrow dead zones
 
     def reasons(self, pairs: Iterable[CreativePair]) -> Iterator[Reasoned | Dropped]:
         """One outcome a pair, in order."""
@@ -74,7 +77,8 @@ class Grounded:
         towards = lean(a, b, pair.queries) * (1 if pair.label == "A" else -1)
         if towards < -self.clear:
             return Dropped(pair.pair_id, "the facts point the other way")
-        answers, said = reason(a, b, pair.queries, pair.label, f"{self.seed}:{pair.pair_id}")
+        answers, said = reason(a, b, pair.queries, pair.label, f"{self.seed}:{pair.pair_id}",
+                               self.plain)
         if contradicts(answers):
             return Dropped(pair.pair_id, "all answers point the other way")
         if all(getattr(answers, key) == "A=B" for key in COMPARED):
@@ -136,8 +140,12 @@ def swapped(pair: CreativePair) -> CreativePair:
 
 
 def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7,
-                    progress: Callable[[str], None] = lambda line: None) -> ReasonReport:
+                    progress: Callable[[str], None] = lambda line: None,
+                    observed: bool = False) -> ReasonReport:
     """Add grounded reasoning to the pairs in folder `pairs`; `images` is their image folder.
+
+    `observed` reasons from the degrees that the shipped probe reads off the images instead of the
+    true ones: all that a small judge is shown, so all that it can learn to reason from.
 
     Also writes `out`/facts.jsonl: the facts of every image, named as the pairs name it. Raises
     InputError where pairs or facts are missing.
@@ -152,7 +160,12 @@ def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7,
     mining = (pairs if pairs.is_dir() else pairs.parent) / "mining.json"
     if mining.exists() and mining.parent.resolve() != out.resolve():
         shutil.copyfile(mining, out / mining.name)  # the card of the reasoned pairs tells it
-    return add_reasoning(rows, Grounded(named, seed), out, progress)
+    source = Grounded(named, seed)
+    if observed:
+        known = {name: named[name] for name in used}
+        seen = as_observed(known, out, out / "observed.json", progress)
+        source = Grounded(seen, seed, clear=math.inf, plain=True)
+    return add_reasoning(rows, source, out, progress)
 
 
 def moved(rows: list[CreativePair], home: Path, out: Path) -> list[CreativePair]:

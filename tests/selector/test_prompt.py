@@ -41,11 +41,11 @@ def test_limits_are_said_in_one_line() -> None:
 
 
 def test_the_prompt_holds_two_images_with_their_facts_beside_them() -> None:
-    content = comparison_messages("Boot", ("hiking", "red"), ("size 63", "size 21"))[0]["content"]
+    content = comparison_messages("Boot", ("hiking", "red"), ("size 6", "size 2"))[0]["content"]
     assert [part["type"] for part in content] == ["text", "image", "text", "image", "text"]
     assert content[0]["text"].endswith("Title: Boot\nQueries: hiking; red\nCreative A: ")
-    assert content[2]["text"] == " size 63\nCreative B: "
-    assert content[4]["text"] == " size 21"
+    assert content[2]["text"] == " size 6\nCreative B: "
+    assert content[4]["text"] == " size 2\nMore of it: size A+4"
 
 
 def test_full_instructions_name_every_question() -> None:

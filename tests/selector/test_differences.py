@@ -1,0 +1,59 @@
+"""What tells two described images apart: widest gap first, mirrored by a swap, and cited."""
+
+from creative4u.selector.observations import (
+    BEARING,
+    NAMES,
+    Match,
+    Observation,
+    cite,
+    describe,
+    differences,
+)
+from creative4u.selector.prompt import comparison_messages
+
+A = "size 6 text 0 blur 0 sharp 5 title 4 like ping-pong ball"
+B = "size 4 text 0 blur 6 sharp 5 title 5 like nail"
+
+
+def test_the_widest_gap_stands_first_and_equal_levels_are_silent() -> None:
+    assert differences(A, B) == "blur B+6 size A+2 title B+1"
+
+
+def test_a_swap_exchanges_the_sides_alone() -> None:
+    assert differences(B, A) == "blur A+6 size B+2 title A+1"
+
+
+def test_the_same_description_twice_tells_nothing() -> None:
+    assert differences(A, A) == "nothing"
+    assert cite("subject", "nothing") == ""
+
+
+def test_a_property_known_of_one_image_only_is_no_difference() -> None:
+    assert differences("size 6 query 4", "size 4") == "size A+2"
+
+
+def test_a_line_cites_what_bears_on_it_and_no_more_than_two() -> None:
+    apart = "blur B+6 dark A+3 size A+2 clutter B+1"
+    assert cite("subject", apart) == "blur B+6 dark A+3"
+    assert cite("background", apart) == "clutter B+1"
+    assert cite("layout", apart) == cite("click", apart) == ""
+
+
+def test_every_probed_property_bears_on_one_question() -> None:
+    told = [name for names in BEARING.values() for name in names]
+    assert sorted(told) == sorted([*NAMES, "title", "query"])
+
+
+def test_levels_as_they_are_described_are_found_again() -> None:
+    degrees = {name: float(number) for number, name in enumerate(NAMES)}
+    one = Observation(asked=degrees, measured={"sharp": 2.4}, looks_like="running shoe")
+    other = one.model_copy(update={"asked": {**degrees, "dark": 9.0}})
+    match = Match(title=3.0, queries=5.0)
+    told = differences(describe(one, match), describe(other, match))
+    assert told == f"dark B+{9 - NAMES.index('dark')}"
+
+
+def test_the_prompt_ends_with_them_where_there_are_observations() -> None:
+    shown = comparison_messages("Boot", ("boots",), (A, B))[0]["content"][-1]["text"]
+    assert shown.endswith("\nMore of it: blur B+6 size A+2 title B+1")
+    assert "More of it" not in str(comparison_messages("Boot", ("boots",)))
