@@ -10,6 +10,7 @@ each is written once. Every node needs this package; weights are fetched by each
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -49,7 +50,10 @@ class RayConfig:
 class Worker:
     """One model in one Ray actor: vLLM where it was given a GPU, else as `creative4u judge`."""
 
-    def __init__(self, models: Sequence[str], concurrency: int, gpu: bool) -> None:
+    def __init__(self, models: Sequence[str], concurrency: int, gpu: bool, folder: str) -> None:
+        """`folder` is where the command was given: a model's relative path counts from there."""
+        with contextlib.suppress(OSError):  # another machine may not have it
+            os.chdir(folder)
         self.judge: Selects
         if gpu:
             from creative4u.serving.vllm_engine import load_engine
@@ -119,7 +123,7 @@ class RayEngine:
         rows = ray.data.read_datasource(pairs_source(source), num_cpus=0, override_num_blocks=1)
         done = rows.map_batches(
             self.worker,
-            fn_constructor_args=(self.models, self.config.concurrency, gpus > 0),
+            fn_constructor_args=(self.models, self.config.concurrency, gpus > 0, os.getcwd()),
             batch_size=size,
             batch_format="numpy",
             compute=ray.data.ActorPoolStrategy(size=most),
@@ -137,9 +141,7 @@ class RayEngine:
 def absolute(source: Source) -> Source:
     """The same rows, found from any working folder."""
     old = source.old.absolute() if source.old else None
-    return replace(
-        source, pairs=source.pairs.absolute(), folder=source.folder.absolute(), old=old
-    )
+    return replace(source, pairs=source.pairs.absolute(), folder=source.folder.absolute(), old=old)
 
 
 def packed(told: dict[str, Any], row: PairRow | None) -> tuple[str, str | None, Any, Any]:

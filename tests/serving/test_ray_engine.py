@@ -15,10 +15,16 @@ import pytest
 from test_judge_file import QUIET, TITLES, ByTitle, read, write
 
 from creative4u.errors import BackendError, InputError
-from creative4u.serving import ray_engine
 from creative4u.serving.in_process import decoded
 from creative4u.serving.judge import judge_pairs
-from creative4u.serving.ray_engine import RayConfig, RayEngine, Worker, packed, unpacked
+from creative4u.serving.ray_engine import (
+    RayConfig,
+    RayEngine,
+    Worker,
+    absolute,
+    packed,
+    unpacked,
+)
 from creative4u.serving.source import Source
 
 
@@ -34,7 +40,7 @@ class KnownWorker(Worker):
     `models` are the file to sign and how many nodes must be at work before a call ends.
     """
 
-    def __init__(self, models: tuple[str, ...], concurrency: int, gpu: bool) -> None:
+    def __init__(self, models: tuple[str, ...], concurrency: int, gpu: bool, folder: str) -> None:
         import ray
 
         self.judge = ByTitle()
@@ -79,10 +85,22 @@ def test_rows_survive_the_journey(tmp_path: Path) -> None:
             assert request is None
 
 
+def test_a_relative_path_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, TITLES)
+    source = absolute(Source(Path("pairs.jsonl"), Path("."), 1, 3))
+    rows = list(Source(tmp_path / "pairs.jsonl", tmp_path, 1, 3))
+    monkeypatch.chdir("/")
+    assert list(source) == rows
+    assert [told["pair_id"] for told, _ in rows] == ["p1", "p2"]
+
+
 def test_without_ray_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(BackendError, match=r"pip install 'creative4u\[ray\]'"):
-        ray_engine._ray()
+        list(RayEngine().judged(Source(Path("pairs.jsonl"), Path("."), 0, 1)))
     with pytest.raises(InputError, match="more than one model"):
         _ = RayEngine(("a", "b")).model
 
