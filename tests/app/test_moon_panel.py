@@ -11,6 +11,7 @@ import pytest
 from fake_judge import FakeJudge
 from PIL import Image
 
+from app.compare import Desk, compare
 from app.moon_panel import Moon, load_moon
 from app.page import build
 from app.store import Store
@@ -105,6 +106,19 @@ def test_it_is_wired_beside_the_comparison_not_after_it(tmp_path: Path) -> None:
                   and one.targets and len(one.inputs) == 4]  # fmt: skip
     assert len(ours) == 1
     assert ours[0].targets == compare.targets  # the same press of the same button starts both
+
+
+def test_likeness_is_there_while_the_judge_is_still_reasoning(
+    files: dict[str, str], tmp_path: Path
+) -> None:
+    judge = FakeJudge()
+    desk = Desk(judge, Store(f"sqlite:///{tmp_path / 'h.sqlite3'}"), pace=0.0)
+    views = compare(desk, files["red"], files["blue"], "red bag held", "")
+    assert next(view for view in views if view.phase == "reasoning").verdict is None
+    said = Moon(Colours()).fill(files["red"], files["blue"], "red bag held", "")
+    assert "A and the title: <b>1.00</b> (nearer)" in said
+    judge.gate.set()
+    assert [view.phase for view in views][-1] == "done"
 
 
 def test_a_broken_catalogue_leaves_the_page_without_one(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,18 @@ from creative4u.moon.relevance_study import study_relevance
 from creative4u.moon.shop_benchmark import evaluate_shop
 
 NAMES = ["boot", "lamp", "drum", "sofa", "kite", "ring", "vase", "bell", "mug", "sled"]
+
+
+@dataclass
+class Answer:
+    """Ranks whose recall is given."""
+
+    rank: np.ndarray
+    group: np.ndarray
+    told: float
+
+    def recall(self, k: int) -> float:
+        return float(self.told)
 
 
 @pytest.fixture
@@ -77,11 +90,18 @@ def test_ablations_compare_with_the_whole_method(world: Path) -> None:
     assert ablations.main(config) == found  # nothing is trained twice
 
 
-def test_exchange_rate_over_a_runs_checkpoints(world: Path) -> None:
+def test_exchange_rate_over_a_runs_checkpoints(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recall = iter(np.linspace(0.1, 0.9, 9))  # in a shop this small any encoder finds everything
+    monkeypatch.setattr(
+        exchange_rate, "ranked", lambda *_: Answer(np.array([1]), np.array([0]), next(recall))
+    )
     found = exchange_rate.main(
         exchange_rate.ExchangeConfig(world=str(world), out="x", steps=8, first_steps=4, every=1)
     )
     assert [row["step"] for row in found["rows"]] == list(range(9))
+    assert found["rows"][8]["delta R@10"] == 0.8
     assert found["rows"][0]["delta AUC"] == 0.0
     assert found["interval"][0] <= found["slope"] <= found["interval"][1]
 
