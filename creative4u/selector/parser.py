@@ -14,7 +14,8 @@ _COMPLETION = re.compile(
 )
 _MARKUP = re.compile(r"</?(think|answer|image)>")
 _SIDE = re.compile(r"\b[AB][<=>][AB]\b|\b[AB]\b")
-_OF_B = re.compile(r"B\b")
+_OF_SIDE = re.compile(r"[AB]\b")
+_CITED = re.compile(r"\b[AB]\+\d")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def complete(reasoning: str, choice: str) -> str:
 def swap_sides(reasoning: str) -> str:
     """The same reasoning with A and B exchanged: `A>B` becomes `A<B`, and `A is` becomes `B is`.
 
-    Where a line tells of A first and then of B, so does the swapped one.
+    Where a line tells of A first and then of B, so does the swapped one; where it cites a gap
+    (`blur B+6`), the side that has more of it stays first. Its own inverse.
     """
     return "\n".join(_swapped(line) for line in reasoning.split("\n"))
 
@@ -79,7 +81,11 @@ def _swapped(line: str) -> str:
     turned = _SIDE.sub(lambda match: MIRROR[match[0]], line)
     key, colon, said = turned.partition(": ")
     facts, stop, judgement = said.rpartition(". ")
-    clauses = sorted((facts or judgement).split("; "), key=lambda clause: bool(_OF_B.match(clause)))
+    clauses = (facts or judgement).split("; ")
+    sides = [place for place, clause in enumerate(clauses) if _OF_SIDE.match(clause)]
+    if len(sides) == 2 and not _CITED.search(line):
+        first, second = sides
+        clauses[first], clauses[second] = clauses[second], clauses[first]
     return key + colon + "; ".join(clauses) + (stop + judgement if facts else "")
 
 

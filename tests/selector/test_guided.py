@@ -1,6 +1,5 @@
-"""The guided decoder on the composed base: no batch and no cache changes what it says."""
+"""The guided decoder on the shipped judge: no batch and no cache changes what it says."""
 
-from typing import Any
 
 import pytest
 import torch
@@ -10,22 +9,32 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from creative4u.selector import guided
 from creative4u.selector.backend import Completion, Prompt
 from creative4u.selector.guided import GuidedDecoder
+from creative4u.selector.load import load_judge
 from creative4u.selector.local import LocalBackend
 from creative4u.selector.observations import NAMES
 from creative4u.selector.prompt import comparison_messages
 from creative4u.selector.protocol import KEYS
 
+SEEN = (
+    "size 6 whole 9 text 0 cover 0 clutter 0 dark 0 blur 0 props 0 frame 0 stand_out 7 sharp 5 "
+    "light 6 contrast 4 area 6 centre 8 edge 0 title 4 query 5 like running shoe",
+    "size 3 whole 9 text 2 cover 1 clutter 5 dark 0 blur 6 props 1 frame 0 stand_out 4 sharp 1 "
+    "light 5 contrast 4 area 4 centre 7 edge 1 title 3 query 3 like sandal",
+)
+
 
 @pytest.fixture(scope="module")
-def backend(base_model: Any, base_processor: Any) -> LocalBackend:
-    return LocalBackend(base_model, base_processor, "base", 224)
+def backend() -> LocalBackend:
+    loaded = load_judge().backend
+    assert isinstance(loaded, LocalBackend)
+    return loaded
 
 
 @pytest.fixture(scope="module")
 def prompts(pictures: list[Image.Image]) -> list[Prompt]:
     titles = ("Boot", "A much longer title of another product, red and warm")
     return [
-        Prompt(comparison_messages(title, ("boots",)), (pictures[i], pictures[i + 1]))
+        Prompt(comparison_messages(title, ("boots",), SEEN), (pictures[i], pictures[i + 1]))
         for i, title in enumerate(titles)
     ]
 
@@ -52,7 +61,7 @@ def test_a_batch_equals_its_rows(backend: LocalBackend, prompts: list[Prompt]) -
 
 
 def test_every_key_is_written_and_feeding_it_at_once_changes_nothing(
-    backend: LocalBackend, prompts: list[Prompt], base_model: Any
+    backend: LocalBackend, prompts: list[Prompt]
 ) -> None:
     told = backend.complete(prompts[:1])[0]
     assert isinstance(told, Completion)
@@ -64,7 +73,7 @@ def test_every_key_is_written_and_feeding_it_at_once_changes_nothing(
     text = told.text.rpartition("<answer>")[0] + "<answer>"
     ids = torch.tensor([decoder._ids(text)])
     with torch.inference_mode():
-        out = base_model(
+        out = decoder.model(
             input_ids=torch.cat([inputs["input_ids"], ids], 1),
             pixel_values=inputs["pixel_values"],
             pixel_attention_mask=inputs["pixel_attention_mask"],

@@ -97,7 +97,9 @@ def test_an_image_is_observed_once_and_its_facts_stand_in_both_prompts(judge: Ju
     assert ab.messages[0]["content"][2]["text"] == (
         " dark 0 light 5 title 6 like boot\nCreative B: "
     )
-    assert ba.messages[0]["content"][4]["text"] == " dark 0 light 5 title 6 like boot"
+    assert ba.messages[0]["content"][4]["text"] == (
+        " dark 0 light 5 title 6 like boot\nMore of it: dark A+9"
+    )
     assert ba.images == (DARK, LIGHT)
 
 
@@ -125,7 +127,9 @@ def test_a_failed_pair_is_its_own_error(judge: Judge) -> None:
 def test_the_probe_stands_in_for_the_models_own_observations() -> None:
     backend = Lightest()
     prompt = Judge(backend, JudgeConfig(), NoEvidence()).prompts(PairRequest(LIGHT, DARK, "Boot"))
-    assert prompt[0].messages[0]["content"][4]["text"] == " dark 1 light 5 title 6 like boot"
+    assert prompt[0].messages[0]["content"][4]["text"] == (
+        " dark 1 light 5 title 6 like boot\nMore of it: nothing"
+    )
     assert backend.observed == []
 
 

@@ -41,6 +41,12 @@ def test_the_swap_turns_sides_and_signs_and_nothing_else() -> None:
     assert mirrored(parse(complete(LINES, "A"))) == parse(complete(swap_sides(LINES), "B"))
 
 
+def test_the_side_that_has_more_of_a_cited_difference_stays_first() -> None:
+    line = "subject: blur B+6; B is blurred; A is sharp. A>B"
+    assert swap_sides(line) == "subject: blur A+6; A is blurred; B is sharp. A<B"
+    assert swap_sides(swap_sides(line)) == line
+
+
 @given(judged, st.lists(facts, min_size=10, max_size=10))
 def test_what_is_written_is_read_back(answers: dict[str, str], said: list[str]) -> None:
     lines = [f"{key}: {fact} {answers[key]}" for key, fact in zip(KEYS[:-1], said, strict=False)]
