@@ -57,7 +57,8 @@ class VisualEncoder(nn.Module):
 
     def flat(self, pooled: Tensor) -> Tensor:
         """(N, 5, 384) to (N, 1920), each pooling normalised; nothing trained: done once a run."""
-        return self.norm(pooled).flatten(1)
+        flat: Tensor = self.norm(pooled).flatten(1)
+        return flat
 
     def turn(self, flat: Tensor) -> Tensor:
         """(N, 1920) to (N, width). Dropout takes features, the same ones of a whole batch.
