@@ -80,8 +80,7 @@ def bench_judge(
     flop = _needed(source.source, measured)
     limit = {"flop_per_second": wall_rate, "flop_per_cpu_second": cpu_rate}
     figures = {
-        name: _figures(timed, flop, limit, config.cost_per_hour)
-        for name, timed in measured.items()
+        name: _figures(timed, flop, limit, config.cost_per_hour) for name, timed in measured.items()
     }
     return {
         "pairs": written["pairs"],
@@ -125,7 +124,8 @@ def parity(one: Timed, other: Timed) -> dict[str, Any]:
     return {
         "compared": compared,
         "same_choice": same / compared if compared else None,
-        "same_text": sum(other.texts.get(n) == t for n, t in one.texts.items()) / len(one.texts),
+        "same_text": sum(other.texts.get(n) == t for n, t in one.texts.items())
+        / max(1, len(one.texts)),
         "off_protocol": unparsed,
         "mean_difference": float(np.mean(apart)) if apart else None,
         "most_difference": float(np.max(apart)) if apart else None,
@@ -158,7 +158,7 @@ def _needed(folder: str, measured: dict[str, Timed]) -> float:
     if not hasattr(config, "vision_config") or not hasattr(config.vision_config, "patch_size"):
         return float("nan")
     timed = measured.get(OURS) or next(iter(measured.values()))
-    count = len(timed.texts) or 1
+    count = timed.asked
     cost = arithmetic(config)
     one = cost.completion(timed.prompt_tokens // count, timed.tokens // count)
     return count * (one + cost.image)  # an image for each order: two a pair, each encoded once
@@ -167,13 +167,13 @@ def _needed(folder: str, measured: dict[str, Timed]) -> float:
 def _figures(
     timed: Timed, flop: float, limit: dict[str, float], cost_per_hour: float | None
 ) -> dict[str, Any]:
-    pairs = len(timed.texts) / 2
+    pairs = timed.asked / 2
     told: dict[str, Any] = {
         "pairs_per_second": pairs / timed.seconds,
         "pairs_per_cpu_second": pairs / timed.cpu_seconds,
         "tokens_per_second": timed.tokens / timed.seconds,
-        "tokens_a_completion": timed.tokens / len(timed.texts),
-        "prompt_tokens": timed.prompt_tokens / len(timed.texts),
+        "tokens_a_completion": timed.tokens / timed.asked,
+        "prompt_tokens": timed.prompt_tokens / timed.asked,
         "first_token_seconds": float(np.median(timed.first_token)) if timed.first_token else None,
         "p50_seconds": float(np.quantile(timed.latency, 0.5)) if timed.latency else None,
         "p95_seconds": float(np.quantile(timed.latency, 0.95)) if timed.latency else None,

@@ -31,6 +31,7 @@ class Timed:
     """What one contender did; `texts` and `odds` by custom_id, seconds by request."""
 
     name: str
+    asked: int = 0  # requests, two a pair; `texts` lacks those that came to nothing
     texts: dict[str, str] = field(default_factory=dict)
     odds: dict[str, float] = field(default_factory=dict)  # of A against B, where they are known
     prompt_tokens: int = 0
@@ -155,7 +156,7 @@ def main(names: Sequence[str], requests: Path, folder: str) -> None:
 
     asked = read_requests(requests)
     for name in names:
-        timed, began = Timed(name), time.perf_counter()
+        timed, began = Timed(name, len(asked)), time.perf_counter()
         if name in CONTENDERS:
             CONTENDERS[name](asked, folder, timed)
         else:

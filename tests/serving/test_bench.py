@@ -67,8 +67,8 @@ def test_the_arithmetic_is_what_torch_counts() -> None:
 
 def test_parity_by_hand() -> None:
     a, b = complete(LINES, "A"), complete(LINES, "B")
-    one = Timed("one", texts={"1": a, "2": b, "3": a, "4": "?"}, odds={"1": 0.0, "2": 1.0})
-    two = Timed("two", texts={"1": a, "2": a, "3": a, "4": a}, odds={"1": 0.0, "2": -1.0})
+    one = Timed("one", 4, texts={"1": a, "2": b, "3": a, "4": "?"}, odds={"1": 0.0, "2": 1.0})
+    two = Timed("two", 4, texts={"1": a, "2": a, "3": a, "4": a}, odds={"1": 0.0, "2": -1.0})
     told = parity(one, two)
     assert told["compared"] == 3
     assert told["same_choice"] == pytest.approx(2 / 3)
