@@ -1,0 +1,63 @@
+"""Facts as the probe sees them: its degrees for the true ones, kept in a cache, seen once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from creative4u.selector.observations import NAMES
+from data.creative_pair import observed
+from data.creative_pair.facts import Facts, Text
+from data.creative_pair.grounded import reason
+
+TRUE = Facts(image="a.png", product="boot", shown="boot", texts=(Text(words="Sale", role="point"),),
+             **dict.fromkeys(NAMES, 0.5))  # fmt: skip
+LEVELS = {**dict.fromkeys(NAMES, 0), "size": 9, "blur": 1, "dark": 2, "text": 3}
+
+
+def test_degrees_are_the_seen_levels_and_the_faintest_are_none() -> None:
+    seen = observed.observed(TRUE, LEVELS)
+    assert (seen.size, seen.blur, seen.dark, seen.text) == pytest.approx((1.0, 0.0, 2 / 9, 3 / 9))
+    assert seen.texts == TRUE.texts
+    assert (seen.product, seen.shown) == ("boot", "boot")
+
+
+def test_no_text_is_told_of_where_none_is_seen() -> None:
+    assert observed.observed(TRUE, {**LEVELS, "text": 1}).texts == ()
+
+
+class Eyes:
+    """Evidence that sees every property at the level of the picture's red channel."""
+
+    looked = 0
+
+    def seen(
+        self, images: Sequence[Image.Image], probe: bool
+    ) -> list[tuple[dict[str, float], dict[str, float]]]:
+        assert probe
+        self.looked += len(images)
+        return [(dict.fromkeys(NAMES, float(i.getpixel((0, 0))[0])), {}) for i in images]  # type: ignore[index]
+
+
+def test_an_image_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    eyes = Eyes()
+    monkeypatch.setattr(observed, "evidence", lambda: eyes)
+    facts = {}
+    for level in (2, 7):
+        Image.new("RGB", (40, 40), (level, 0, 0)).save(tmp_path / f"{level}.png")
+        facts[f"{level}.png"] = TRUE.model_copy(update={"image": f"{level}.png"})
+    first = observed.as_observed(facts, tmp_path, tmp_path / "seen.json")
+    again = observed.as_observed(facts, tmp_path, tmp_path / "seen.json")
+    assert first == again
+    assert eyes.looked == 2
+    assert [first[f"{level}.png"].size for level in (2, 7)] == pytest.approx([2 / 9, 7 / 9])
+
+
+def test_plain_reasoning_takes_the_first_wording_and_narrow_zones() -> None:
+    a = observed.observed(TRUE, {**LEVELS, "size": 9, "whole": 9})
+    b = observed.observed(TRUE, {**LEVELS, "size": 6, "whole": 9})
+    answers, said = reason(a, b, (), "A", "any", plain=True)
+    assert answers.subject == "A>B"  # 1.3 * (exp(-2) - exp(-3)) = 0.111, over 0.1 and under 0.2
+    assert reason(a, b, (), "A", "any")[0].subject == "A=B"
+    assert said == reason(a, b, (), "A", "another", plain=True)[1]
