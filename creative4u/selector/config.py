@@ -20,7 +20,9 @@ class JudgeConfig(Record):
     `observe` says who rates each image: a linear probe on the vision encoder, the model itself
     asked of one image at a time, or nobody (the paper's single pass).
 
-    `temperature` divides the log odds of the answer, fitted on a held-out split; `margin` is the
+    `first_lean` is the log odds that the model gives to whatever is shown first; it is taken off,
+    so that no place wins (contextual calibration, Zhao et al. 2021, on the two orders).
+    `temperature` then divides the log odds; both are fitted on a held-out split. `margin` is the
     distance of probability_a from one half under which disagreeing orders are inconclusive.
     """
 
@@ -29,6 +31,7 @@ class JudgeConfig(Record):
     match: bool = True
     instructions: Instructions = "brief"
     image_side: int | None = Field(224, ge=28)  # square pixels; None: as the processor has it
+    first_lean: float = 0.0
     temperature: float = Field(1.0, gt=0)
     margin: float = Field(0.1, ge=0, le=0.5)
 

@@ -19,16 +19,23 @@ class Judged:
     logit_first: float
 
 
-def order_verdict(judged: Judged, temperature: float) -> OrderVerdict:
-    """One order told in the user's own A and B: what was shown second as B is A in order BA."""
+def order_verdict(judged: Judged, config: JudgeConfig) -> OrderVerdict:
+    """One order told in the user's own A and B: what was shown second as B is A in order BA.
+
+    Where the config takes off a lean to the first place, the choice is the corrected one.
+    """
     turned = judged.order == "BA"
     parsed = mirrored(judged.parsed) if turned else judged.parsed
-    logit_a = (-judged.logit_first if turned else judged.logit_first) / temperature
+    logit_first = (judged.logit_first - config.first_lean) / config.temperature
+    logit_a = -logit_first if turned else logit_first
+    answers = parsed.answers
+    if config.first_lean:
+        answers = answers.model_copy(update={"click": "A" if logit_a > 0 else "B"})
     return OrderVerdict(
         order=judged.order,
-        choice=parsed.answers.click,
+        choice=answers.click,
         probability_a=1 / (1 + math.exp(-max(-60.0, min(60.0, logit_a)))),
-        answers=parsed.answers,
+        answers=answers,
         reasoning=parsed.reasoning,
     )
 
@@ -46,7 +53,7 @@ def verdict(
     the margin of one half: inconclusive. The reasoning and answers shown are those of the order
     that is surer of the choice.
     """
-    told = tuple(order_verdict(judged, config.temperature) for judged in orders)
+    told = tuple(order_verdict(judged, config) for judged in orders)
     probability = sum(order.probability_a for order in told) / len(told)
     consistent = len({order.choice for order in told}) == 1
     side: Side = "A" if probability > 0.5 else "B"

@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from creative4u.errors import InputError
 from creative4u.selector.config import FILE_NAME, JudgeConfig
-from rft.calibrate import calibrate, fit_temperature
+from rft.calibrate import calibrate, first_lean, fit_temperature
 
 
 def test_overstated_odds_are_divided_by_the_factor_they_were_overstated_by() -> None:
@@ -48,6 +48,31 @@ def test_the_config_is_written_and_a_second_fit_from_its_own_verdicts_agrees(
     assert first["ece_after"] == pytest.approx(0, abs=1e-3)
     kept = json.loads((tmp_path / FILE_NAME).read_text())["temperature"]
     assert kept == pytest.approx(second["temperature"], abs=1e-4)
+
+
+def test_the_lean_is_what_the_first_place_gets_for_nothing() -> None:
+    true = np.array([2.0, -1.0, 0.5])
+    odds = np.stack([true + 0.7, true - 0.7], 1)  # A is first in AB, B in BA
+    assert first_lean(odds) == pytest.approx(0.7)
+    assert first_lean(np.stack([true, true], 1)) == pytest.approx(0)
+
+
+def test_a_lean_is_taken_off_and_a_second_fit_finds_none_left(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text(JudgeConfig().model_dump_json())
+    rng = np.random.default_rng(1)
+
+    def rows(lean: float) -> list[dict[str, object]]:
+        told = []
+        for number in range(40):
+            odds = (4 if number % 2 else -4) + rng.normal()
+            label = "A" if (odds > 0) == (number % 8 < 6) else "B"
+            orders = [{"probability_a": float(expit(odds + way * lean))} for way in (1, -1)]
+            told.append({"label": label, "orders": orders})
+        return told
+
+    assert calibrate(rows(3.0), tmp_path)["first_lean"] == pytest.approx(3.0)
+    kept = json.loads((tmp_path / FILE_NAME).read_text())
+    assert kept["first_lean"] == pytest.approx(3.0)
 
 
 def test_too_few_verdicts_say_nothing(tmp_path: Path) -> None:

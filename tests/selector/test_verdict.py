@@ -49,3 +49,13 @@ def test_the_same_image_is_a_tie_only_if_both_orders_say_so() -> None:
     one = [both[0], Judged("BA", said("B"), -1.0)]
     assert verdict(both, CONFIG, "m", 0.0).choice == "tie"
     assert verdict(one, CONFIG, "m", 0.0).choice == "A"
+
+
+def test_a_lean_to_the_first_place_is_taken_off_before_the_choice() -> None:
+    # 2 for its place alone: in AB 3 - 2 = 1 for A; in BA 1 - 2 = -1 for B, which is 1 for A
+    config = JudgeConfig(first_lean=2.0)
+    told = verdict([Judged("AB", said("A"), 3.0), Judged("BA", said("A"), 1.0)], config, "m", 0.0)
+    assert (told.choice, told.consistent) == ("A", True)
+    assert [order.choice for order in told.orders] == ["A", "A"]
+    assert told.answers.click == "A"
+    assert told.probability_a == pytest.approx(1 / (1 + math.exp(-1)))
