@@ -112,8 +112,8 @@ def test_reasoning_is_taught_without_what_the_model_cannot_see() -> None:
         ("shows a wrong product, tin can", "shows a wrong product"),
     ):
         line = f"title_hit: A {claim}; B shows the boot. A<B"
-        assert told_reasoning(pair.model_copy(update={"reasoning": line})) == line.replace(
-            claim, told
+        assert told_reasoning(pair.model_copy(update={"reasoning": line})) == (
+            f"title_hit: A {told}; B shows the right product. A<B"
         )
 
 
