@@ -38,10 +38,7 @@ def sft(recipe: Recipe, overrides: Overrides = None, json: Json = False) -> None
         from rft.sft import main
 
         folder = main(loaded)
-    if json:
-        print_json({"folder": str(folder)})
-    else:
-        say(f"done: {folder}")
+    _done(folder, json)
 
 
 @app.command()
@@ -57,10 +54,7 @@ def grpo(recipe: Recipe, overrides: Overrides = None, json: Json = False) -> Non
         from rft.grpo import main
 
         folder = main(loaded)
-    if json:
-        print_json({"folder": str(folder)})
-    else:
-        say(f"done: {folder}")
+    _done(folder, json)
 
 
 @app.command()
@@ -211,6 +205,13 @@ def _command() -> str:
     import sys
 
     return shlex.join(["creative4u", *sys.argv[1:]])
+
+
+def _done(folder: Path, json: bool) -> None:
+    if json:
+        print_json({"folder": str(folder)})
+    else:
+        say(f"done: {folder}")
 
 
 def _tell(report: dict[str, Any], json: bool) -> None:

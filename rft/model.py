@@ -25,7 +25,7 @@ CACHED = 4096  # images whose vision features stay in memory
 def half_precision_pays() -> bool:
     """Whether bfloat16 autocast is the faster way here: on a GPU, or a CPU with its instructions.
 
-    On a CPU with AVX-512 BF16 a step took 0.37 of float32's time; without, eight times as long.
+    On a CPU with AVX-512 BF16 a training step took 0.37 of float32's time (docs/experiments.md).
     """
     known = torch.cpu.get_capabilities()
     return torch.cuda.is_available() or bool(known.get("avx512_bf16") or known.get("amx_tile"))

@@ -67,6 +67,16 @@ class Evidence(Protocol):
     def match(self, image: Image, title: str, queries: tuple[str, ...]) -> Match: ...
 
 
+class Selects(Protocol):
+    """What a tournament and a batch need of a judge."""
+
+    model: str
+
+    def select_many(
+        self, requests: Sequence[PairRequest]
+    ) -> Sequence[Verdict | Creative4UError]: ...
+
+
 class Judge:
     """A backend, what is shown to it, and how its two orders become one verdict. Thread-safe."""
 

@@ -14,15 +14,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
 from creative4u.errors import Creative4UError, InputError
-from creative4u.schema import Verdict
-from creative4u.selector.judge import PairRequest
+from creative4u.selector.judge import PairRequest, Selects
 
 ROUND_ROBIN = 4  # up to this many creatives every two of them meet
 MOST = 64
@@ -31,16 +30,6 @@ BATCH = 8  # pairs judged at once
 
 Meeting = tuple[int, int]
 Compare = Callable[[Sequence[Meeting]], Sequence[float | None]]
-
-
-class Selects(Protocol):
-    """What a tournament needs of a judge."""
-
-    model: str
-
-    def select_many(
-        self, requests: Sequence[PairRequest]
-    ) -> Sequence[Verdict | Creative4UError]: ...
 
 
 @dataclass(frozen=True)

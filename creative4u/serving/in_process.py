@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from creative4u.errors import CompletionError, Creative4UError, RefusedError
 from creative4u.schema import Verdict
-from creative4u.selector.judge import PairRequest
+from creative4u.selector.judge import PairRequest, Selects
 from creative4u.serving.ahead import ahead
 from creative4u.serving.pairs import PairRow
 from creative4u.serving.source import Source, Told
@@ -24,16 +24,6 @@ from creative4u.serving.verdict_row import outcome_fields, request_of
 AHEAD = 16  # pairs whose images are decoded while the batch before them is judged
 WAITING = 512  # rows held back at most, so that the order of rows never depends on timing
 Loaded = tuple[Told, PairRequest | None]
-
-
-class Selects(Protocol):
-    """What the batch judge needs of a judge."""
-
-    model: str
-
-    def select_many(
-        self, requests: Sequence[PairRequest]
-    ) -> Sequence[Verdict | Creative4UError]: ...
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from creative4u.errors import InputError
+from creative4u.selector.judge import Selects
 from creative4u.serving.evaluate import Tally
-from creative4u.serving.in_process import InProcess, Selects
+from creative4u.serving.in_process import InProcess
 from creative4u.serving.journal import drop_cut_line, journal_file, kept_rows, publish
 from creative4u.serving.pairs import PairRow, RowError, count_rows, read_pairs
 from creative4u.serving.source import Source
