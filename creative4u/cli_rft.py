@@ -102,8 +102,12 @@ def merge(
 def probe(
     singles: Annotated[Path, typer.Option(help="A singles.jsonl with both splits.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder that gets the probe.")],
-    train: Annotated[int, typer.Option(min=50, help="How many training images.")] = 1900,
-    test: Annotated[int, typer.Option(min=20, help="How many held-out images.")] = 250,
+    pairs: Annotated[
+        list[Path] | None, typer.Option(help="A pairs.jsonl with facts.jsonl beside; repeatable.")
+    ] = None,
+    train: Annotated[int, typer.Option(min=50, help="How many training singles.")] = 3800,
+    test: Annotated[int, typer.Option(min=20, help="How many held-out singles.")] = 500,
+    cache: Annotated[Path | None, typer.Option(help="An .npz that keeps what was seen.")] = None,
     json: Json = False,
 ) -> None:
     """Fit the linear probe that rates single images, and say how well it sees held-out ones.
@@ -113,8 +117,26 @@ def probe(
     with working():
         from rft.probe import main
 
-        report = main(singles, out, train, test)
+        report = main(singles, out, train, test, pairs or (), cache)
     _tell(report, json)
+
+
+@app.command()
+def weigh(
+    pairs: Annotated[list[Path], typer.Argument(help="Files of labelled pairs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .json file that gets the weights.")],
+    json: Json = False,
+) -> None:
+    """Learn how much each observed degree counts for the choice, from training labels.
+
+    Example: `creative4u rft weigh seen/pairs.jsonl defects/pairs.jsonl --out runs/weights.json`
+    """
+    with working():
+        from creative4u.selector.load import load_asker
+        from rft.weigh import weigh as fit
+
+        figures = fit(pairs, load_asker(), out, say)
+    answer(figures, json)
 
 
 @app.command()

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from peft import PeftModel
 from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig, GRPOTrainer
 
@@ -25,8 +24,8 @@ from rft import rewards
 from rft.coherence import learn_weights
 from rft.grpo_rows import grpo_rows, training_pairs
 from rft.metrics_file import reporters
-from rft.model import cached_vision, half_precision_pays, load_base, save_adapter, with_lora
-from rft.recipe import Grpo, Recipe
+from rft.model import cached_vision, half_precision_pays, load_base, policy, save_adapter
+from rft.recipe import Grpo, Recipe, judge_config
 from rft.rewards import Reward
 from rft.rollout import GuidedRollout, Rollout
 from rft.rows import Row, as_dataset
@@ -51,37 +50,28 @@ def main(recipe: Recipe) -> Path:
         return recipe.out
     torch.manual_seed(recipe.seed)
     model, processor = load_base(recipe.base)
-    config = JudgeConfig.model_validate(recipe.judge)
+    config = judge_config(recipe)
     with PartialState().main_process_first():
         rows = grpo_rows(recipe, judge_of(model, processor, "training", config))
     paid = reward_functions(recipe)
     cached_vision(model, recipe.features)
-    policy = start(model, recipe)
+    trained = policy(model, recipe.lora, recipe.adapter)
     rollout = None
     if recipe.grpo.rollout == "guided":
         copy, _ = load_base(recipe.base)
         cached_vision(copy, recipe.features)
         rollout = GuidedRollout(copy, processor, recipe.grpo.temperature, recipe.seed)
     done = train(
-        policy, processor, rows, recipe.out, recipe.grpo, config, paid, recipe.seed, rollout
+        trained, processor, rows, recipe.out, recipe.grpo, config, paid, recipe.seed, rollout
     )
     if PartialState().is_main_process:
-        save_adapter(policy, recipe.out, recipe.base)
+        save_adapter(trained, recipe.out, recipe.base)
         (recipe.out / FILE_NAME).write_text(config.model_dump_json(indent=2) + "\n", "utf-8")
         (recipe.out / DONE).write_text(
             json.dumps(done | {"rows": len(rows)}, indent=2) + "\n", "utf-8"
         )
     log.info("grpo: %s", done)
     return recipe.out
-
-
-def start(model: Any, recipe: Recipe) -> PeftModel:
-    """The policy: the recipe's adapter on the base, or a fresh one."""
-    if recipe.adapter is None:
-        return with_lora(model, recipe.lora)
-    if not (recipe.adapter / "adapter_config.json").is_file():
-        raise InputError(f"no adapter at {recipe.adapter}; train it with `creative4u rft sft`")
-    return PeftModel.from_pretrained(model, str(recipe.adapter), is_trainable=True)
 
 
 def reward_functions(recipe: Recipe) -> dict[str, Reward]:

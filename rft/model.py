@@ -13,6 +13,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from creative4u.backbone.feature_cache import VisionCache, cache_vision
 from creative4u.backbone.names import base_folder
+from creative4u.errors import InputError
 from rft.recipe import Lora
 
 # Linear layers of the language model alone: the vision tower stays frozen, so that its features
@@ -56,6 +57,15 @@ def with_lora(model: Any, lora: Lora) -> PeftModel:
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)
+
+
+def policy(model: Any, lora: Lora, adapter: Path | None) -> PeftModel:
+    """The model to train: with that adapter, or with a fresh one. Raises InputError."""
+    if adapter is None:
+        return with_lora(model, lora)
+    if not (adapter / "adapter_config.json").is_file():
+        raise InputError(f"no adapter at {adapter}; train it with `creative4u rft sft`")
+    return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
 
 
 def save_adapter(model: PeftModel, folder: Path, base: str) -> None:

@@ -31,4 +31,4 @@ def observation_report(judge: Judge, singles: Path, limit: int, seed: int = 7) -
         some = rows[start : start + AT_ONCE]
         rated += judge.backend.observe([load_image(singles.parent / r["image"]) for r in some])
     told = np.array([[seen[name] / TOP for name in NAMES] for seen in rated])
-    return figures(told, known_facts(rows))
+    return figures(told, known_facts([row["facts"] for row in rows]))

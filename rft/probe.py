@@ -1,13 +1,16 @@
-"""Single images with known facts in, a linear probe and its held-out figures out.
+"""Images with known facts in, a linear probe and its held-out figures out.
 
-Run: creative4u rft probe --singles DIR/singles.jsonl --out creative4u/selector/weights
+Run: creative4u rft probe --singles DIR/singles.jsonl --pairs DIR/pairs.jsonl --out WEIGHTS
 
 Ridge regression from pooled DINOv2 tokens to each fact, where it is known; the penalty is chosen on
-a fifth of the training split, the figures are of the test split.
+a fifth of the training images, the figures are of the singles' test split. Single images teach it
+what photographs look like, the creatives of training pairs (whose folder has a facts.jsonl) what
+creatives do: either alone sees less of the other's (docs/experiments.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +26,83 @@ from creative4u.images import load_image
 from creative4u.metrics import auc
 from creative4u.selector.observations import NAMES
 from creative4u.selector.probe import Probe, pooled
-from rft.rows import draw, read_jsonl
+from data.creative_pair.facts import read_facts
+from rft.rows import read_jsonl
+from rft.sft import read_pairs
 
 PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
 PRESENT, ABSENT = 0.35, 0.1  # a fact at least this, or at most that, is plainly there or not
 AT_ONCE = 16
+SAVED = 20  # batches between two saves
 Floats = npt.NDArray[np.float64]
 Figures = dict[str, dict[str, float]]
 
 
-def main(singles: Path, out: Path, train: int, test: int, seed: int = 7) -> Figures:
-    """Fit on `train` images, write the probe into `out`, say how it does on `test` others."""
+def main(
+    singles: Path,
+    out: Path,
+    train: int,
+    test: int,
+    pairs: Sequence[Path] = (),
+    cache: Path | None = None,
+) -> Figures:
+    """Fit on the first `train` singles and on all creatives of training pairs, write the probe.
+
+    The figures are of the first `test` held-out singles. Pooled tokens are kept in `cache`, an .npz
+    file, where a killed run goes on. Raises InputError.
+    """
     rows = list(read_jsonl(singles))
     splits = {name: [row for row in rows if row["split"] == name] for name in ("train", "test")}
     if not all(splits.values()):
         raise InputError(f"{singles} needs rows of both splits, train and test")
-    fitted, held = (
-        draw(splits[name], min(count, len(splits[name])), seed)
-        for name, count in (("train", train), ("test", test))
-    )
-    probe = fit(_features(fitted, singles.parent), known_facts(fitted))
+    fitted, held = splits["train"][:train], splits["test"][:test]
+    known = [(singles.parent / row["image"], row["facts"]) for row in fitted]
+    for path in pairs:
+        known += creatives(path)
+    pool = Pool(cache)
+    probe = fit(pool.features([path for path, _ in known]), known_facts([f for _, f in known]))
     out.mkdir(parents=True, exist_ok=True)
     probe.save(out)
-    return figures(probe.facts(_features(held, singles.parent)), known_facts(held))
+    told = probe.facts(pool.features([singles.parent / row["image"] for row in held]))
+    return figures(told, known_facts([row["facts"] for row in held]))
+
+
+def creatives(pairs: Path) -> list[tuple[Path, dict[str, float]]]:
+    """Images of the training pairs in a pairs.jsonl, and their facts in the facts.jsonl beside."""
+    facts = read_facts(pairs.parent)
+    used = {str(image): None for pair in read_pairs(pairs) if pair.split == "train"
+            for image in (pair.image_a, pair.image_b)}
+    return [(pairs.parent / name, facts[name].degrees()) for name in used if name in facts]
+
+
+class Pool:
+    """Pooled tokens by image file, looked at once and kept in an .npz file."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.known: dict[str, Floats] = {}
+        if path is not None and path.exists():
+            with np.load(path) as kept:
+                self.known = dict(zip(kept["names"].tolist(), kept["pooled"], strict=True))
+
+    def features(self, paths: Sequence[Path]) -> Floats:
+        """(N, 3 D) of the images."""
+        missing = [path for path in dict.fromkeys(paths) if str(path) not in self.known]
+        for number, start in enumerate(tqdm(range(0, len(missing), AT_ONCE), desc="looking"), 1):
+            some = missing[start : start + AT_ONCE]
+            rows = pooled(look([load_image(path) for path in some])[0])
+            self.known |= {str(path): row for path, row in zip(some, rows, strict=True)}
+            if number % SAVED == 0 or start + AT_ONCE >= len(missing):
+                self._save()
+        return np.array([self.known[str(path)] for path in paths], np.float64)
+
+    def _save(self) -> None:
+        if self.path is None:
+            return
+        part = self.path.with_suffix(".part.npz")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(part, names=list(self.known), pooled=np.array(list(self.known.values())))
+        part.replace(self.path)
 
 
 def fit(features: Floats, facts: Floats) -> Probe:
@@ -84,14 +141,6 @@ def figures(told: Floats, facts: Floats) -> Figures:
     return report
 
 
-def known_facts(rows: list[dict[str, Any]]) -> Floats:
-    """Rows of singles to (N, properties) facts, nan where unknown."""
-    return np.array([[row["facts"].get(name, np.nan) for name in NAMES] for row in rows])
-
-
-def _features(rows: list[dict[str, Any]], folder: Path) -> Floats:
-    made = []
-    for start in tqdm(range(0, len(rows), AT_ONCE), desc="looking"):
-        images = [load_image(folder / row["image"]) for row in rows[start : start + AT_ONCE]]
-        made.append(pooled(look(images)[0]))
-    return np.concatenate(made).astype(np.float64)
+def known_facts(facts: Sequence[Mapping[str, float]]) -> Floats:
+    """Facts of N images as (N, properties), nan where unknown."""
+    return np.array([[known.get(name, np.nan) for name in NAMES] for known in facts])

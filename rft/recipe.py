@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from creative4u.errors import InputError
 from creative4u.schema import Record
+from creative4u.selector.config import JudgeConfig
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -108,6 +110,7 @@ class Recipe(Record):
     features: Path = Path("runs/features")  # cached vision features, shared by runs
     singles: Path | None = None
     pairs: tuple[Path, ...] = ()
+    weights: Path | None = None  # what `creative4u rft weigh` wrote, for the judge's config
     judge: dict[str, Any] = Field(default_factory=dict)  # overrides of selector.config.JudgeConfig
     seed: int = 7
     lora: Lora = Lora()
@@ -121,6 +124,16 @@ class Recipe(Record):
         if self.kind == "grpo" and (self.grpo is None or not self.pairs):
             raise ValueError("a recipe of kind grpo needs grpo and pairs")
         return self
+
+
+def judge_config(recipe: Recipe) -> JudgeConfig:
+    """How the recipe's model is judged with; raises InputError where its weights are missing."""
+    found: dict[str, Any] = {}
+    if recipe.weights is not None:
+        if not recipe.weights.is_file():
+            raise InputError(f"no {recipe.weights}; make it with `creative4u rft weigh`")
+        found["weights"] = json.loads(recipe.weights.read_text("utf-8"))
+    return JudgeConfig.model_validate(found | recipe.judge)
 
 
 def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:

@@ -21,8 +21,8 @@ import torch
 from rft.grpo import vision_tokens
 from rft.grpo_rows import order_rows, training_pairs
 from rft.merge import write_merged
-from rft.model import cached_vision, half_precision_pays, load_base
-from rft.recipe import Recipe, load_recipe
+from rft.model import cached_vision, half_precision_pays, load_base, policy
+from rft.recipe import Recipe, judge_config, load_recipe
 from rft.rewards import answers_of
 from rft.rollout import GuidedRollout, draw_with, images_of
 from rft.rows import as_dataset, draw
@@ -30,11 +30,10 @@ from rft.rows import as_dataset, draw
 
 def prompts_of(recipe: Recipe, model: Any, processor: Any) -> list[Any]:
     """A step's prompts as the trainer hands them over: images inside, repeated for a group."""
-    from creative4u.selector.config import JudgeConfig
     from creative4u.selector.load import judge_of
 
     assert recipe.grpo is not None
-    config = JudgeConfig.model_validate(recipe.judge)
+    config = judge_config(recipe)
     judge = judge_of(model, processor, "bench", config)
     rows = list(order_rows(draw(training_pairs(recipe), recipe.grpo.pairs, recipe.seed), judge))
     prompts = []
@@ -68,22 +67,20 @@ def plain(policy: Any, processor: Any, prompts: list[Any], recipe: Recipe) -> li
 
 def main(recipe: Recipe, rounds: int) -> dict[str, Any]:
     """Each way `rounds` times by turns; means of CPU seconds, tokens and what parses."""
-    from rft.grpo import start
-
     assert recipe.grpo is not None
     model, processor = load_base(recipe.base)
     prompts = prompts_of(recipe, model, processor)
     cached_vision(model, recipe.features)
-    policy = start(model, recipe).eval()
+    trained = policy(model, recipe.lora, recipe.adapter).eval()
     ways: dict[str, Callable[[], list[list[int]]]] = {
-        "plain": lambda: plain(policy, processor, prompts, recipe)
+        "plain": lambda: plain(trained, processor, prompts, recipe)
     }
     for name, dtype in (("guided", torch.float32), ("guided, bfloat16", torch.bfloat16)):
         if dtype == torch.bfloat16 and not half_precision_pays():
             continue
         copy, _ = load_base(recipe.base)
         cached_vision(copy, recipe.features)
-        write_merged(policy, copy)
+        write_merged(trained, copy)
         rollout = GuidedRollout(copy.to(dtype), processor, recipe.grpo.temperature, recipe.seed)
         pick = draw_with(recipe.grpo.temperature, torch.Generator().manual_seed(recipe.seed))
         ways[name] = lambda r=rollout, p=pick: r.write(prompts, p)["completion_ids"]  # type: ignore[misc]

@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from datasets import Dataset
 
 from creative4u.images import load_image, square
-from creative4u.schema import CreativePair
+from creative4u.schema import CreativePair, Side
+from creative4u.selector.differences import TOTAL, cite, differences
 from creative4u.selector.judge import Judge, PairRequest
-from creative4u.selector.observations import cite, differences, target
+from creative4u.selector.observations import target
 from creative4u.selector.parser import complete, swap_sides
 from creative4u.selector.prompt import observation_messages
 from creative4u.selector.protocol import MIRROR
@@ -26,6 +27,7 @@ from creative4u.selector.protocol import MIRROR
 Row = dict[str, Any]
 T = TypeVar("T")
 ORDERS = ("AB", "BA")
+CLEAR = 3  # points (tenths of log odds) that a label may not oppose
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
@@ -49,7 +51,11 @@ def single_rows(path: Path, split: str = "train") -> list[Row]:
 
 
 def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iterator[Row]:
-    """Both orders of each reasoned pair, with what the judge's own model observes of the images."""
+    """Both orders of each reasoned pair, with what the judge's own model observes of the images.
+
+    Where the judge weighs what it sees, pairs are left out whose sum speaks plainly against the
+    label: no reasoning from what is shown leads there.
+    """
     for pair in pairs:
         if pair.reasoning is None or pair.answers is None or pair.label is None:
             continue
@@ -58,18 +64,29 @@ def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iter
             load_image(Path(paths[0])), load_image(Path(paths[1])), pair.product_title, pair.queries
         )
         prompts, seen = judge.asked(request)
+        weights = judge.config.weights
+        if seen is not None and opposed(differences(seen["A"], seen["B"], weights), pair.label):
+            continue
         told = told_reasoning(pair)
         for order, prompt in zip(ORDERS, prompts, strict=True):
             turned = order == "BA"
             said, choice = (swap_sides(told), MIRROR[pair.label]) if turned else (told, pair.label)
             if seen is not None:
                 first, second = order
-                said = cited(said, differences(seen[first], seen[second]))  # type: ignore[index]
+                apart = differences(seen[first], seen[second], weights)  # type: ignore[index]
+                said = cited(said, apart)
             yield {
                 "prompt": prompt.messages,
                 "images": paths[::-1] if turned else paths,
                 "completion": [{"role": "assistant", "content": complete(said, choice)}],
             }
+
+
+def opposed(apart: str, label: Side) -> bool:
+    """Whether the sum of the weighed differences is CLEAR points or more for the other side."""
+    _, _, total = apart.rpartition(f"{TOTAL} ")
+    found = re.fullmatch(r"([AB])\+(\d+)", total)
+    return found is not None and found[1] != label and int(found[2]) >= CLEAR
 
 
 def cited(reasoning: str, apart: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,15 @@ from rft.model import (
     cached_vision,
     half_precision_pays,
     load_base,
+    policy,
     save_adapter,
-    with_lora,
 )
-from rft.recipe import Recipe, Stage
+from rft.recipe import Recipe, Stage, judge_config
 from rft.rows import Row, as_dataset, draw, pair_rows, read_jsonl, single_rows
 
 log = logging.getLogger(__name__)
 DONE = "done.json"
+SPARE = 2  # pairs drawn for a row, as some are left out
 
 
 def main(recipe: Recipe) -> Path:
@@ -43,8 +45,8 @@ def main(recipe: Recipe) -> Path:
     torch.manual_seed(recipe.seed)
     model, processor = load_base(recipe.base)
     vision = cached_vision(model, recipe.features)
-    model = with_lora(model, recipe.lora)
-    config = JudgeConfig.model_validate(recipe.judge)
+    model = policy(model, recipe.lora, recipe.adapter)
+    config = judge_config(recipe)
     folder = recipe.out
     for number, stage in enumerate(recipe.stages):
         folder = recipe.out / f"{number}-{stage.name}"
@@ -95,10 +97,12 @@ def made_pairs(
     """`count` rows, both orders of count/2 pairs, the model's own observations in the prompt."""
     judge = judge_of(model, processor, "training", config)
     rows: list[Row] = []
+    share = count // 2 // len(recipe.pairs) * 2
     for path in recipe.pairs:
         known = [pair for pair in read_pairs(path) if pair.split == "train" and pair.reasoning]
-        drawn = draw(known, count // 2 // len(recipe.pairs), recipe.seed)
-        rows += pair_rows(tqdm(drawn, desc=f"observing {path.parent.name}"), path.parent, judge)
+        drawn = draw(known, SPARE * share, recipe.seed)
+        made = islice(pair_rows(drawn, path.parent, judge), share)
+        rows += tqdm(made, total=share, desc=f"observing {path.parent.name}", unit="row")
     model.train()
     return rows
 

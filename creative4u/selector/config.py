@@ -20,6 +20,9 @@ class JudgeConfig(Record):
     `observe` says who rates each image: a linear probe on the vision encoder, the model itself
     asked of one image at a time, or nobody (the paper's single pass).
 
+    `weights` are the log odds that one more level of a degree gives to a creative (`rft.weigh`);
+    the prompt then tells what speaks for whom and how much. Empty: it tells who has more of what.
+
     `first_lean` is the log odds that the model gives to whatever is shown first; it is taken off,
     so that no place wins (contextual calibration, Zhao et al. 2021, on the two orders).
     `temperature` then divides the log odds; both are fitted on a held-out split. `margin` is the
@@ -30,6 +33,7 @@ class JudgeConfig(Record):
     measure: bool = True
     match: bool = True
     instructions: Instructions = "brief"
+    weights: dict[str, float] = Field(default_factory=dict)
     image_side: int | None = Field(224, ge=28)  # square pixels; None: as the processor has it
     first_lean: float = 0.0
     temperature: float = Field(1.0, gt=0)

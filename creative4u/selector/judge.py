@@ -186,7 +186,9 @@ class Judge:
         made = []
         for first, second in orders:
             shown = (seen[first], seen[second]) if seen else None  # type: ignore[index]
-            messages = comparison_messages(title, queries, shown, self.config.instructions)
+            messages = comparison_messages(
+                title, queries, shown, self.config.instructions, self.config.weights
+            )
             made.append(Prompt(messages, (images[first], images[second])))
         return made, seen
 

@@ -5,7 +5,6 @@ DESIGN section 2: asked of one image at a time, independent of the other image a
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from creative4u.schema import Record
@@ -73,36 +72,3 @@ def describe(observation: Observation, match: Match | None = None) -> str:
         if match.queries is not None:
             said += f" query {round(match.queries)}"
     return f"{said} like {observation.looks_like}" if observation.looks_like else said
-
-
-def differences(seen_a: str, seen_b: str) -> str:
-    """What tells two described images apart, the widest gap first: `blur B+6 size A+2`.
-
-    A small model compares poorly over a distance; what it has to weigh stands here side by side
-    (our choice). "nothing" where no level differs.
-    """
-    of_a, of_b = (dict(re.findall(r"([a-z_]+) (\d)", seen)) for seen in (seen_a, seen_b))
-    gaps = {name: int(level) - int(of_b[name]) for name, level in of_a.items() if name in of_b}
-    ranked = sorted((name for name in gaps if gaps[name]), key=lambda name: -abs(gaps[name]))
-    said = (f"{name} {'A' if gaps[name] > 0 else 'B'}+{abs(gaps[name])}" for name in ranked)
-    return " ".join(said) or "nothing"
-
-
-# Which degrees are told of in which line of the reasoning (our choice).
-BEARING = {
-    "query_hit": ("query",),
-    "title_hit": ("title",),
-    "text": ("text",),
-    "props": ("props",),
-    "layout": ("frame",),
-    "subject": ("size", "whole", "cover", "dark", "blur"),
-    "background": ("stand_out", "clutter"),
-}
-CITED = 2  # differences cited in a line at most
-
-
-def cite(key: str, apart: str) -> str:
-    """What `differences` lists that bears on a question, in its order: `blur A+6 size B+2`."""
-    listed = re.findall(r"([a-z_]+) ([AB]\+\d)", apart)
-    bearing = [f"{name} {lead}" for name, lead in listed if name in BEARING.get(key, ())]
-    return " ".join(bearing[:CITED])

@@ -15,7 +15,7 @@ _COMPLETION = re.compile(
 _MARKUP = re.compile(r"</?(think|answer|image)>")
 _SIDE = re.compile(r"\b[AB][<=>][AB]\b|\b[AB]\b")
 _OF_SIDE = re.compile(r"[AB]\b")
-_CITED = re.compile(r"\b[AB]\+\d")
+_CITED = re.compile(r"\b[AB]\+\d+")
 
 
 @dataclass(frozen=True)

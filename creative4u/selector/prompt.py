@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from creative4u.errors import InputError
-from creative4u.selector.observations import differences
+from creative4u.selector.differences import differences
 from creative4u.selector.protocol import QUESTIONS
 
 Messages = list[dict[str, Any]]
@@ -73,14 +73,16 @@ def comparison_messages(
     queries: Iterable[str],
     observations: tuple[str, str] | None = None,
     instructions: Instructions = "brief",
+    weights: Mapping[str, float] | None = None,
 ) -> Messages:
     """The comparison prompt: two image placeholders, A first. Title and queries must be clean.
 
     `observations` are the facts of A and B as `observations.describe` writes them, or None for the
-    paper's single pass.
+    paper's single pass. `weights` are what a level of each counts, as `differences` takes them.
     """
     seen_a, seen_b = observations or ("", "")
-    apart = f"\nMore of it: {differences(seen_a, seen_b)}" if observations else ""
+    named = "Speaks for it" if weights else "More of it"
+    apart = f"\n{named}: {differences(seen_a, seen_b, weights)}" if observations else ""
     head = _FULL if instructions == "full" else _BRIEF
     asked = "; ".join(queries) or "unknown"
     return [

@@ -20,7 +20,7 @@ from data.creative_pair.facts import Facts
 from data.creative_pair.rubric import met_queries
 
 _SAYS_NOTHING = ("nothing between them",)
-_CITED = re.compile(r"^[a-z_]+ [AB]\+\d( [a-z_]+ [AB]\+\d)*(; |(?=\. ))")
+_CITED = re.compile(r"^[a-z_]+ [AB]\+\d+( [a-z_]+ [AB]\+\d+)*(; |(?=\. ))")
 
 
 class BorneOut:

@@ -17,7 +17,6 @@ from data.creative_pair.claims import (
     title_claims,
 )
 from data.creative_pair.facts import Facts
-from data.creative_pair.rubric import DEAD_ZONE, SEEN_ZONE
 from data.creative_pair.rubric import answers as answer
 
 # How much a unit of a fact counts when the most telling aspect of a line is sought (our choice).
@@ -37,12 +36,11 @@ def reason(a: Facts, b: Facts, queries: Sequence[str], click: Side, seed: str,
            plain: bool = False) -> tuple[ProtocolAnswers, str]:
     """The answers and the reasoning, one line a question; `seed` picks among the wordings.
 
-    `plain` says every claim in its first wording, and takes small differences for what they are:
-    for facts as one instrument reads them off both images. The click line is the summary of the
-    answers, without a judgement (as the parser has it).
+    `plain` says every claim in its first wording. The click line is the summary of the answers,
+    without a judgement (as the parser has it).
     """
     dice = First() if plain else random.Random(seed)
-    said = answer(a, b, queries, click, SEEN_ZONE if plain else DEAD_ZONE)
+    said = answer(a, b, queries, click)
     values = said.model_dump()
     lines = []
     for key in KEYS:

@@ -45,10 +45,14 @@ def as_observed(facts: Mapping[str, Facts], home: Path, cache: Path,
 
 
 def observed(fact: Facts, levels: Mapping[str, int]) -> Facts:
-    """One image's facts with observed degrees; where no text is seen, none is told of."""
+    """One image's facts with observed degrees; where no text is seen, none is told of.
+
+    Which queries it meets is not seen either: that stands in its words, and no one reads them.
+    """
     degrees = {name: levels[name] for name in DEGREES}
     degrees |= {name: 0 for name in FAINT if degrees[name] <= 1}
     update: dict[str, object] = {name: level / TOP for name, level in degrees.items()}
+    update["intents"] = ()
     if not degrees["text"]:
         update["texts"] = ()
     return fact.model_copy(update=update)

@@ -60,7 +60,7 @@ class Grounded:
     facts: Mapping[str, Facts]
     seed: int = 7
     clear: float = 0.25  # a lean of the facts by more than this may not oppose the label
-    plain: bool = False  # the first wording of each claim, and narrow dead zones
+    plain: bool = False  # the first wording of each claim
 
     def reasons(self, pairs: Iterable[CreativePair]) -> Iterator[Reasoned | Dropped]:
         """One outcome a pair, in order."""

@@ -7,7 +7,7 @@ from the world's effects: props always count for a creative here, whatever they 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from creative4u.schema import Comparison, ProtocolAnswers, Side
 from data.creative_pair.facts import DEGREES, Facts
@@ -15,8 +15,6 @@ from data.world.intents import query_text
 
 DEAD_ZONE = {"query_hit": 0.1, "title_hit": 0.5, "text": 0.2, "props": 0.2, "layout": 0.2,
              "subject": 0.2, "background": 0.2}
-# Narrower, for degrees that one and the same instrument read off both images.
-SEEN_ZONE = {**DEAD_ZONE, "text": 0.15, "subject": 0.1, "background": 0.1}
 WEIGHT = {"query_hit": 0.8, "title_hit": 1.5, "text": 0.8, "props": 0.1, "layout": 0.2,
           "subject": 1.0, "background": 1.0}  # of a question in the overall lean
 SIMILAR = 0.1  # no degree further apart than this: too similar to tell
@@ -54,24 +52,22 @@ def too_similar(a: Facts, b: Facts) -> bool:
             and all(abs(getattr(a, name) - getattr(b, name)) <= SIMILAR for name in DEGREES))
 
 
-def compare(a: Facts, b: Facts, queries: Sequence[str],
-            zones: Mapping[str, float] = DEAD_ZONE) -> dict[str, Comparison]:
+def compare(a: Facts, b: Facts, queries: Sequence[str]) -> dict[str, Comparison]:
     """The seven comparisons; within a question's dead zone it is A=B."""
     of_a, of_b = scores(a, queries), scores(b, queries)
     said: dict[str, Comparison] = {}
-    for key, zone in zones.items():
+    for key, zone in DEAD_ZONE.items():
         gap = of_a[key] - of_b[key]
         said[key] = "A=B" if abs(gap) <= zone else "A>B" if gap > 0 else "A<B"
     return said
 
 
-def answers(a: Facts, b: Facts, queries: Sequence[str], click: Side,
-            zones: Mapping[str, float] = DEAD_ZONE) -> ProtocolAnswers:
+def answers(a: Facts, b: Facts, queries: Sequence[str], click: Side) -> ProtocolAnswers:
     """All ten answers; `click` is the label."""
     return ProtocolAnswers(
         same_image="yes" if a.image == b.image else "no",
         too_similar="yes" if too_similar(a, b) else "no",
-        **compare(a, b, queries, zones), click=click)
+        **compare(a, b, queries), click=click)
 
 
 def lean(a: Facts, b: Facts, queries: Sequence[str]) -> float:

@@ -1,5 +1,6 @@
 """The probe: it recovers a linear fact, says nothing of unknown ones, and loads as it was saved."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from creative4u.errors import InputError
 from creative4u.selector.observations import NAMES
 from creative4u.selector.probe import Probe, load_probe, pooled
-from rft.probe import figures, fit
+from rft import probe as probes
+from rft.probe import Pool, creatives, figures, fit
 
 
 def test_pooling_keeps_cls_mean_and_deviation() -> None:
@@ -50,3 +52,33 @@ def test_saved_is_loaded(tmp_path: Path) -> None:
     assert load_probe(tmp_path).degrees(tokens)[0] == dict.fromkeys(NAMES, pytest.approx(4.5))
     with pytest.raises(InputError, match="creative4u rft probe"):
         load_probe(tmp_path / "none")
+
+
+def test_creatives_are_those_of_training_pairs(tmp_path: Path) -> None:
+    facts = {name: level / 10 for level, name in enumerate(NAMES)}
+    (tmp_path / "facts.jsonl").write_text("".join(
+        json.dumps({"image": image, **facts, "product": "boot", "shown": "boot"}) + "\n"
+        for image in ("a.png", "b.png", "c.png")))
+    rows = [("a", "b", "train"), ("b", "c", "test"), ("b", "unknown", "train")]
+    (tmp_path / "pairs.jsonl").write_text("".join(
+        json.dumps({"pair_id": str(number), "product_title": "Boot", "image_a": f"{a}.png",
+                    "image_b": f"{b}.png", "label": "A", "split": split}) + "\n"
+        for number, (a, b, split) in enumerate(rows)))
+    assert creatives(tmp_path / "pairs.jsonl") == [
+        (tmp_path / "a.png", facts), (tmp_path / "b.png", facts)]
+
+
+def test_an_image_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def look(images: list[str]) -> tuple[np.ndarray, None]:
+        looked.extend(images)
+        return np.array([np.full((3, 2), len(image), np.float32) for image in images]), None
+
+    monkeypatch.setattr(probes, "load_image", lambda path: path.name)
+    monkeypatch.setattr(probes, "look", look)
+    cache = tmp_path / "pool.npz"
+    first = Pool(cache).features([Path("a"), Path("bcd"), Path("a")])
+    assert first[:, 0].tolist() == [1, 3, 1]
+    assert Pool(cache).features([Path("bcd"), Path("ef")])[:, 0].tolist() == [3, 2]
+    assert looked == ["a", "bcd", "ef"]

@@ -3,7 +3,7 @@
 from creative4u.schema import CreativePair
 from creative4u.selector.parser import complete, parse
 from creative4u.selector.protocol import KEYS
-from rft.rows import cited, told_reasoning
+from rft.rows import cited, opposed, told_reasoning
 
 APART = "blur B+6 size A+2 clutter B+1"
 
@@ -44,3 +44,10 @@ def test_what_a_small_model_cannot_read_is_not_taught() -> None:
         "title_hit: A shows the right product; B shows a wrong product. A>B",
         "text: both show the right product. A=B",
     ]
+
+
+def test_a_label_is_opposed_by_a_plain_sum_for_the_other_side() -> None:
+    assert opposed("blur A+8 size B+2 all A+6", "B")
+    assert not opposed("blur A+8 size B+2 all A+6", "A")
+    assert not opposed("blur A+4 size B+2 all A+2", "B")  # under three points
+    assert not opposed("blur B+6 size A+2", "A")  # not weighed

@@ -1,14 +1,7 @@
 """What tells two described images apart: widest gap first, mirrored by a swap, and cited."""
 
-from creative4u.selector.observations import (
-    BEARING,
-    NAMES,
-    Match,
-    Observation,
-    cite,
-    describe,
-    differences,
-)
+from creative4u.selector.differences import BEARING, TOTAL, cite, differences
+from creative4u.selector.observations import NAMES, Match, Observation, describe
 from creative4u.selector.prompt import comparison_messages
 
 A = "size 6 text 0 blur 0 sharp 5 title 4 like ping-pong ball"
@@ -41,7 +34,7 @@ def test_a_line_cites_what_bears_on_it_and_no_more_than_two() -> None:
 
 def test_every_probed_property_bears_on_one_question() -> None:
     told = [name for names in BEARING.values() for name in names]
-    assert sorted(told) == sorted([*NAMES, "title", "query"])
+    assert sorted(told) == sorted([*NAMES, "title", "query", TOTAL])
 
 
 def test_levels_as_they_are_described_are_found_again() -> None:
@@ -57,3 +50,27 @@ def test_the_prompt_ends_with_them_where_there_are_observations() -> None:
     shown = comparison_messages("Boot", ("boots",), (A, B))[0]["content"][-1]["text"]
     assert shown.endswith("\nMore of it: blur B+6 size A+2 title B+1")
     assert "More of it" not in str(comparison_messages("Boot", ("boots",)))
+
+
+WEIGHTS = {"blur": -0.13, "size": 0.21, "title": 0.04}
+
+
+def test_weighed_gaps_belong_to_the_side_they_speak_for_and_are_summed() -> None:
+    assert differences(A, B, WEIGHTS) == "blur A+8 size A+4 all A+12"  # 7.8 + 4.2 - 0.4 = 11.6
+
+
+def test_a_swap_of_weighed_gaps_exchanges_the_sides_alone() -> None:
+    assert differences(B, A, WEIGHTS) == "blur B+8 size B+4 all B+12"
+
+
+def test_weighed_gaps_that_round_to_nothing_are_silent() -> None:
+    assert differences("title 4", "title 5", WEIGHTS) == "nothing"
+
+
+def test_the_click_line_cites_the_sum() -> None:
+    assert cite("click", "blur A+8 size A+4 all A+12") == "all A+12"
+
+
+def test_the_prompt_says_that_they_are_weighed() -> None:
+    shown = comparison_messages("Boot", ("boots",), (A, B), weights=WEIGHTS)[0]["content"][-1]
+    assert shown["text"].endswith("\nSpeaks for it: blur A+8 size A+4 all A+12")
