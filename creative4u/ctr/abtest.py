@@ -28,7 +28,7 @@ from creative4u.ctr.scorer import Scorer
 from creative4u.ctr.simulate import Environment, compare, places_of, play
 from creative4u.ctr.teach import Lesson, divide
 from creative4u.ctr.verdict_prior import prior_of_verdicts
-from creative4u.ctr.visual import off_the_shelf
+from creative4u.ctr.visual import VisualEncoder
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -85,7 +85,7 @@ def ab_test(
     seen = lesson.seen.take(rows)
     logit = scorer.newcomer.logit(seen, lesson.words[rows])
     prior = scorer.calibrator(1 / (1 + np.exp(-logit)))
-    axes = off_the_shelf(lesson.seen, FEATURES, fit_rows)[rows]
+    axes = VisualEncoder.off_the_shelf(lesson.seen, FEATURES, fit_rows).embed(lesson.seen)[rows]
     features = np.concatenate([np.ones((len(rows), 1)), logit[:, None], axes], axis=1)
     table = world.spread(prior, products)
     policies: dict[str, Policy] = {

@@ -21,7 +21,6 @@ from creative4u.ctr.shop import Cells, Shop
 from creative4u.ctr.visual import (
     VisualConfig,
     VisualEncoder,
-    off_the_shelf,
     train_s1,
     train_s2,
 )
@@ -55,9 +54,9 @@ def visual_ladder(
     pool = ClickPool.build(
         cells.query[known], cells.creative[known], cells.shown[known], cells.clicks[known], classes
     )
-    found = {"off-the-shelf": off_the_shelf(seen, config.width, rows)}
     torch.manual_seed(config.seed)
-    encoder = VisualEncoder(config.width, config.dropout)
+    encoder = VisualEncoder.off_the_shelf(seen, config.width, rows, config.dropout)
+    found = {"off-the-shelf": encoder.embed(seen)}
     viewed = rows[rows < len(augmented)]
     losses = train_s1(encoder, seen.take(viewed), augmented.take(viewed), config)
     progress(f"S1: 1 - cosine {losses[0]:.3f} to {losses[-1]:.3f}")

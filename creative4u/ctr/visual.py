@@ -3,9 +3,11 @@
 The encoder is a small trainable head on frozen DINOv2-S poolings (`appearance`), so that a CPU
 trains it in a minute. PAPERS, section 4:
 
+The head starts as the whitened principal axes of the poolings, which is the off-the-shelf baseline.
+
 S1: an image's augmentation is its positive, 1 - cosine. Alone that has a trivial solution (all
-images equal), so the target side is not differentiated and a predictor stands on the other
-(SimSiam, arXiv 2011.10566: our choice).
+images equal), so each batch is whitened before (W-MSE, arXiv 2007.06346: our choice): what can
+still be learnt is which directions of the poolings outlast an augmentation.
 S2: InfoNCE supervised by clicks: a creative clicked for a query against another one clicked for
 the same query, negatives from a class-aware pool (`click_pairs`).
 """
@@ -25,6 +27,7 @@ from creative4u.ctr.appearance import POOLINGS, Appearance
 from creative4u.ctr.click_pool import ClickPool
 
 Floats = NDArray[np.float32]
+SHRINKAGE = 1e-4  # of a covariance towards a round one, so that few rows do no harm
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class VisualConfig:
     width: int = 64
     temperature: float = 0.2
     s1_steps: int = 200
+    s1_batch: int = 256  # images, twice as many views; well above `width`, which is whitened
     s2_steps: int = 300
     batch: int = 128
     negatives: int = 96
@@ -53,7 +57,7 @@ class VisualEncoder(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """(N, 5, 384) to (N, width)."""
-        return self.turn(self.flat(pooled))
+        return nn.functional.normalize(self.turn(self.flat(pooled)), dim=-1)
 
     def flat(self, pooled: Tensor) -> Tensor:
         """(N, 5, 384) to (N, 1920), each pooling normalised; nothing trained: done once a run."""
@@ -61,14 +65,32 @@ class VisualEncoder(nn.Module):
         return flat
 
     def turn(self, flat: Tensor) -> Tensor:
-        """(N, 1920) to (N, width). Dropout takes features, the same ones of a whole batch.
+        """(N, 1920) to (N, width) of any length. Dropout takes features, the same of a whole batch.
 
         So it falls on the weights, not on every row: a batch of thousands of negatives is mostly
         random numbers otherwise.
         """
         kept = self.drop(torch.ones(flat.shape[1]))
-        turned = nn.functional.linear(flat, self.project.weight * kept, self.project.bias)
-        return nn.functional.normalize(turned, dim=-1)
+        return nn.functional.linear(flat, self.project.weight * kept, self.project.bias)
+
+    @classmethod
+    @torch.no_grad()
+    def off_the_shelf(
+        cls, seen: Appearance, width: int, rows: NDArray[np.int64], dropout: float = 0.0
+    ) -> VisualEncoder:
+        """The baseline: poolings on the whitened principal axes of `rows`, nothing learnt.
+
+        Where the rows span less than `width`, the axes that are left stay random.
+        """
+        encoder = cls(width, dropout)
+        flat = encoder.flat(torch.from_numpy(np.asarray(seen.pooled, np.float32)[rows]))
+        mean = flat.mean(dim=0)
+        _, scale, axes = torch.linalg.svd(flat - mean, full_matrices=False)
+        count = min(width, int((scale > 1e-4 * scale[:1]).sum()))
+        deviation = scale[:count, None] / np.sqrt(len(rows))
+        encoder.project.weight[:count] = axes[:count] / deviation
+        encoder.project.bias.copy_(-encoder.project.weight @ mean)
+        return encoder
 
     @torch.inference_mode()
     def embed(self, seen: Appearance) -> Floats:
@@ -80,9 +102,19 @@ class VisualEncoder(nn.Module):
         return vectors
 
 
-def agreement_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """S1: the mean of 1 - cos(predicted, target) over rows; no gradient flows into `target`."""
-    return (1 - nn.functional.cosine_similarity(predicted, target.detach(), dim=-1)).mean()
+def whiten(rows: Tensor) -> Tensor:
+    """(N, D) at mean 0 and covariance 1, whatever linear map they came through."""
+    centred = rows - rows.mean(dim=0)
+    covariance = centred.T @ centred / (len(rows) - 1)  # (D, D)
+    ridge = SHRINKAGE * covariance.diagonal().mean() * torch.eye(len(covariance))
+    lower = torch.linalg.cholesky(covariance + ridge)
+    white: Tensor = torch.linalg.solve_triangular(lower, centred.T, upper=False).T
+    return white
+
+
+def agreement_loss(one: Tensor, other: Tensor) -> Tensor:
+    """S1: the mean of 1 - cos(one, other) over rows, both (B, D)."""
+    return (1 - nn.functional.cosine_similarity(one, other, dim=-1)).mean()
 
 
 def click_loss(anchor: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
@@ -107,19 +139,15 @@ def train_s1(
     encoder: VisualEncoder, seen: Appearance, augmented: Appearance, config: VisualConfig
 ) -> list[float]:
     """Train on the two views of every image, in place; the losses by step."""
-    predictor = nn.Sequential(
-        nn.Linear(config.width, config.width // 2), nn.ReLU(),
-        nn.Linear(config.width // 2, config.width),
-    )  # fmt: skip
     views = [_flat(encoder, one) for one in (seen, augmented)]
 
     def loss(rng: np.random.Generator) -> Tensor:
-        rows = torch.from_numpy(rng.integers(len(seen), size=config.batch))
-        one, other = encoder.turn(views[0][rows]), encoder.turn(views[1][rows])
-        return (agreement_loss(predictor(one), other) + agreement_loss(predictor(other), one)) / 2
+        rows = rng.choice(len(seen), min(config.s1_batch, len(seen)), replace=False)
+        both = torch.cat([view[torch.from_numpy(rows)] for view in views])
+        one, other = whiten(encoder.turn(both)).chunk(2)
+        return agreement_loss(one, other)
 
-    parts = [*encoder.parameters(), *predictor.parameters()]
-    return _descend(encoder, parts, loss, config.s1_steps, config)
+    return _descend(encoder, loss, config.s1_steps, config)
 
 
 def train_s2(
@@ -133,27 +161,13 @@ def train_s2(
         rows, back = np.unique(
             np.concatenate([anchor, positive, negative.ravel()]), return_inverse=True
         )
-        z = encoder.turn(whole[torch.from_numpy(rows)])[torch.from_numpy(back)]
+        turned = encoder.turn(whole[torch.from_numpy(rows)])
+        z = nn.functional.normalize(turned, dim=-1)[torch.from_numpy(back)]
         first, second = len(anchor), 2 * len(anchor)
         far = z[second:].view(*negative.shape, -1)
         return click_loss(z[:first], z[first:second], far, config.temperature)
 
-    return _descend(encoder, list(encoder.parameters()), loss, config.s2_steps, config)
-
-
-def off_the_shelf(seen: Appearance, width: int, rows: NDArray[np.int64]) -> Floats:
-    """The baseline: pooled DINOv2 vectors on their first `width` principal axes, whitened.
-
-    The axes come from `rows`, the creatives that training may see; (N, width).
-    """
-    flat = np.asarray(seen.pooled, np.float32).reshape(len(seen), -1)
-    mean = flat[rows].mean(axis=0)
-    _, scale, axes = np.linalg.svd(flat[rows] - mean, full_matrices=False)
-    deviation = scale[:width] / np.sqrt(len(rows))
-    found: Floats = ((flat - mean) @ axes[:width].T / np.maximum(deviation, 1e-6)).astype(
-        np.float32
-    )
-    return found / np.float32(np.sqrt(width))
+    return _descend(encoder, loss, config.s2_steps, config)
 
 
 @torch.no_grad()
@@ -163,13 +177,12 @@ def _flat(encoder: VisualEncoder, seen: Appearance) -> Tensor:
 
 def _descend(
     encoder: VisualEncoder,
-    parameters: list[nn.Parameter],
     loss: Callable[[np.random.Generator], Tensor],
     steps: int,
     config: VisualConfig,
 ) -> list[float]:
     rng = np.random.default_rng([config.seed, steps])
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=config.learning_rate, weight_decay=1e-2)
     encoder.train()
     losses = []
     for _ in range(steps):

@@ -13,9 +13,9 @@ from creative4u.ctr.visual import (
     VisualEncoder,
     agreement_loss,
     click_loss,
-    off_the_shelf,
     train_s1,
     train_s2,
+    whiten,
 )
 
 SMALL = VisualConfig(width=8, s1_steps=20, s2_steps=60, batch=16, negatives=16, dropout=0.0)
@@ -33,11 +33,24 @@ def test_s1_is_one_minus_cosine() -> None:
     assert float(agreement_loss(one, other)) == pytest.approx(0.5)  # mean of 0 and 1
 
 
-def test_s1_sends_no_gradient_into_the_target() -> None:
-    one, other = torch.rand(2, 3, requires_grad=True), torch.rand(2, 3, requires_grad=True)
-    agreement_loss(one, other).backward()
-    assert one.grad is not None
-    assert other.grad is None
+def test_whitened_rows_have_covariance_one() -> None:
+    rows = torch.from_numpy(np.random.default_rng(0).normal(size=(50, 3)) * [1, 2, 0.5] + 2)
+    white = whiten(rows)
+    assert white.mean(dim=0).numpy() == pytest.approx(np.zeros(3), abs=1e-9)
+    assert (white.T @ white / 49).numpy() == pytest.approx(np.eye(3), abs=0.02)
+
+
+def test_s1_gains_nothing_by_making_all_images_equal() -> None:
+    rng = np.random.default_rng(1)
+    one = torch.from_numpy(rng.normal(size=(40, 3)))
+    other = one + 0.5 * torch.from_numpy(rng.normal(size=(40, 3)))
+    pressed = torch.tensor([[1.0, 0, 0], [0, 0.1, 0], [0, 0, 0.1]], dtype=torch.double)
+
+    def loss(turn: torch.Tensor) -> float:
+        return float(agreement_loss(*whiten(torch.cat([one, other]) @ turn + 9).chunk(2)))
+
+    assert float(agreement_loss(one @ pressed + 9, other @ pressed + 9)) < 0.01
+    assert loss(pressed) == pytest.approx(loss(torch.eye(3, dtype=torch.double)), abs=2e-3)
 
 
 def test_s2_by_hand() -> None:
@@ -77,9 +90,18 @@ def test_s1_brings_two_views_together() -> None:
 
 
 def test_off_the_shelf_is_whitened() -> None:
-    found = off_the_shelf(some_images(40), 4, np.arange(40))
-    assert found.mean(axis=0) == pytest.approx(np.zeros(4), abs=1e-5)
-    assert (found.std(axis=0) * 2) == pytest.approx(np.ones(4), abs=1e-4)  # scaled by 1/sqrt(4)
+    seen = some_images(40)
+    encoder = VisualEncoder.off_the_shelf(seen, 4, np.arange(40))
+    found = encoder.turn(encoder.flat(torch.from_numpy(seen.pooled))).detach().numpy()
+    assert found.mean(axis=0) == pytest.approx(np.zeros(4), abs=1e-4)
+    assert found.T @ found / 40 == pytest.approx(np.eye(4), abs=1e-3)
+
+
+def test_more_width_than_images_is_no_harm() -> None:
+    seen = some_images(5)
+    encoder = VisualEncoder.off_the_shelf(seen, 8, np.arange(5))
+    assert np.isfinite(train_s1(encoder, seen, seen, SMALL)).all()
+    assert np.linalg.norm(encoder.embed(seen), axis=1) == pytest.approx(np.ones(5), abs=1e-5)
 
 
 def test_batch_of_one_equals_batch_of_eight() -> None:
