@@ -26,7 +26,6 @@ from creative4u.images import load_image
 from creative4u.metrics import auc
 from creative4u.selector.observations import NAMES
 from creative4u.selector.probe import Probe, pooled
-from data.creative_pair.facts import read_facts
 from rft.rows import read_jsonl
 from rft.sft import read_pairs
 
@@ -69,10 +68,11 @@ def main(
 
 def creatives(pairs: Path) -> list[tuple[Path, dict[str, float]]]:
     """Images of the training pairs in a pairs.jsonl, and their facts in the facts.jsonl beside."""
-    facts = read_facts(pairs.parent)
+    facts = {row["image"]: {name: float(row[name]) for name in NAMES}
+             for row in read_jsonl(pairs.parent / "facts.jsonl")}
     used = {str(image): None for pair in read_pairs(pairs) if pair.split == "train"
             for image in (pair.image_a, pair.image_b)}
-    return [(pairs.parent / name, facts[name].degrees()) for name in used if name in facts]
+    return [(pairs.parent / name, facts[name]) for name in used if name in facts]
 
 
 class Pool:

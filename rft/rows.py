@@ -17,7 +17,7 @@ from datasets import Dataset
 
 from creative4u.images import load_image, square
 from creative4u.schema import CreativePair, Side
-from creative4u.selector.differences import TOTAL, cite, differences
+from creative4u.selector.differences import TOTAL, cite
 from creative4u.selector.judge import Judge, PairRequest
 from creative4u.selector.observations import target
 from creative4u.selector.parser import complete, swap_sides
@@ -63,18 +63,17 @@ def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iter
         request = PairRequest(
             load_image(Path(paths[0])), load_image(Path(paths[1])), pair.product_title, pair.queries
         )
-        prompts, seen = judge.asked(request)
-        weights = judge.config.weights
-        if seen is not None and opposed(differences(seen["A"], seen["B"], weights), pair.label):
+        seen = judge.shown(request)
+        weighs = seen is not None and bool(judge.config.weights)
+        if weighs and opposed(judge.apart(seen["A"], seen["B"]), pair.label):
             continue
         told = told_reasoning(pair)
-        for order, prompt in zip(ORDERS, prompts, strict=True):
+        for order, prompt in zip(ORDERS, judge.prompts(request), strict=True):
             turned = order == "BA"
             said, choice = (swap_sides(told), MIRROR[pair.label]) if turned else (told, pair.label)
             if seen is not None:
                 first, second = order
-                apart = differences(seen[first], seen[second], weights)  # type: ignore[index]
-                said = cited(said, apart)
+                said = cited(said, judge.apart(seen[first], seen[second]))  # type: ignore[index]
             yield {
                 "prompt": prompt.messages,
                 "images": paths[::-1] if turned else paths,

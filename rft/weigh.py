@@ -1,4 +1,4 @@
-"""Labelled pairs in, how much one level of each observed degree counts for the choice out.
+"""Labelled pairs in, how much each observed degree counts for the choice out.
 
 Run: creative4u rft weigh runs/data/seen/pairs.jsonl --out runs/weights.json
 
@@ -11,7 +11,7 @@ the coherence reward's idea (weights learnt from training labels) on degrees ins
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from creative4u.errors import InputError
 from creative4u.images import load_image
 from creative4u.schema import CreativePair
-from creative4u.selector.differences import BEARING, gaps
+from creative4u.selector.differences import BEARING
 from creative4u.selector.judge import Judge, PairRequest
 from rft.rows import read_jsonl
 from rft.sft import read_pairs
@@ -31,7 +31,8 @@ PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C
 LEAST = 20  # pairs; fewer teach nothing
 KEPT = 200  # pairs between two lines of progress
 Floats = npt.NDArray[np.float64]
-Seen = tuple[str, str]
+Degrees = dict[str, float]
+Seen = tuple[Degrees, Degrees]
 
 
 def weigh(
@@ -40,7 +41,7 @@ def weigh(
     out: Path,
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, float]:
-    """Fit on the training split, write {degree: log odds a level} to `out`, give the figures.
+    """Fit on the training split, write {name: log odds a degree} to `out`, give the figures.
 
     What is seen is kept in `out` with suffix .seen.jsonl, where a killed run goes on. Raises
     InputError where there are too few labelled pairs.
@@ -81,13 +82,13 @@ def _right(odds: Floats, side: npt.NDArray[np.bool_]) -> float:
 
 
 def _row(seen: Seen) -> list[float]:
-    apart = gaps(*seen)
-    return [float(apart.get(name, 0)) for name in NAMES]
+    of_a, of_b = seen
+    return [of_a[name] - of_b[name] if name in of_a and name in of_b else 0.0 for name in NAMES]
 
 
 def _observed(pairs: Sequence[tuple[CreativePair, Path]], judge: Judge, out: Path,
               progress: Callable[[str], None]) -> dict[str, Seen]:
-    """pair_id -> what the judge is shown of A and of B."""
+    """pair_id -> the degrees that the judge is shown of A and of B."""
     cache = out.with_suffix(".seen.jsonl")
     out.parent.mkdir(parents=True, exist_ok=True)
     seen: dict[str, Seen] = {}
@@ -105,10 +106,14 @@ def _observed(pairs: Sequence[tuple[CreativePair, Path]], judge: Judge, out: Pat
 
 
 def _looked(pairs: Sequence[tuple[CreativePair, Path]],
-            judge: Judge) -> Iterator[tuple[str, str, str]]:
+            judge: Judge) -> Iterator[tuple[str, Degrees, Degrees]]:
     for pair, folder in pairs:
         images = [load_image(folder / image) for image in (pair.image_a, pair.image_b)]
-        seen = judge.asked(PairRequest(*images, pair.product_title, pair.queries))[1]
+        seen = judge.shown(PairRequest(*images, pair.product_title, pair.queries))
         if seen is None:
             raise InputError("this judge is shown nothing beside the images; there is no degree")
-        yield pair.pair_id, seen["A"], seen["B"]
+        yield pair.pair_id, _rounded(seen["A"].degrees), _rounded(seen["B"].degrees)
+
+
+def _rounded(degrees: Mapping[str, float]) -> Degrees:
+    return {name: round(degrees[name], 3) for name in NAMES if name in degrees}

@@ -20,7 +20,7 @@ class JudgeConfig(Record):
     `observe` says who rates each image: a linear probe on the vision encoder, the model itself
     asked of one image at a time, or nobody (the paper's single pass).
 
-    `weights` are the log odds that one more level of a degree gives to a creative (`rft.weigh`);
+    `weights` are the log odds that one degree more gives to a creative (`rft.weigh`);
     the prompt then tells what speaks for whom and how much. Empty: it tells who has more of what.
 
     `first_lean` is the log odds that the model gives to whatever is shown first; it is taken off,

@@ -28,25 +28,28 @@ _LEVEL = re.compile(r"([a-z_]+) (\d)")
 _LISTED = re.compile(r"([a-z_]+) ([AB]\+\d+)")
 
 
-def gaps(seen_a: str, seen_b: str) -> dict[str, int]:
-    """Level of A less level of B, of every degree that is known of both described images."""
-    of_a, of_b = (dict(_LEVEL.findall(seen)) for seen in (seen_a, seen_b))
-    return {name: int(level) - int(of_b[name]) for name, level in of_a.items() if name in of_b}
+def differences(seen_a: str, seen_b: str) -> str:
+    """What tells two described images apart by whole levels, the widest first: `blur B+6 size A+2`.
 
-
-def differences(seen_a: str, seen_b: str, weights: Mapping[str, float] | None = None) -> str:
-    """What tells two described images apart, the heaviest first; "nothing" where nothing does.
-
-    Without weights a gap belongs to the side that has more: `blur B+6 size A+2`. With weights (log
-    odds a level) it belongs to the side that it speaks for, in tenths of log odds, and their sum
-    closes the list: `blur A+8 size B+2 all A+6`.
+    A gap belongs to the side that has more; "nothing" where no level differs.
     """
-    apart = gaps(seen_a, seen_b)
-    if not weights:
-        return _listed({name: float(gap) for name, gap in apart.items()}) or "nothing"
-    points = {name: UNIT * weights[name] * gap for name, gap in apart.items() if name in weights}
-    total = _listed({TOTAL: sum(points.values())})
-    return " ".join(part for part in (_listed(points), total) if part) or "nothing"
+    of_a, of_b = (dict(_LEVEL.findall(seen)) for seen in (seen_a, seen_b))
+    shared = (name for name in of_a if name in of_b)
+    return _listed({name: int(of_a[name]) - int(of_b[name]) for name in shared}) or "nothing"
+
+
+def weighed(
+    degrees_a: Mapping[str, float], degrees_b: Mapping[str, float], weights: Mapping[str, float]
+) -> str:
+    """What tells two images apart, by what it counts: `blur A+8 size B+2 all A+6`.
+
+    `weights` are log odds a degree. A gap belongs to the side that it speaks for, in tenths of log
+    odds, and their sum closes the list; "nothing" where nothing counts.
+    """
+    points = {name: UNIT * weight * (degrees_a[name] - degrees_b[name])
+              for name, weight in weights.items() if name in degrees_a and name in degrees_b}
+    told = (_listed(points), _listed({TOTAL: sum(points.values())}))
+    return " ".join(part for part in told if part) or "nothing"
 
 
 def cite(key: str, apart: str) -> str:

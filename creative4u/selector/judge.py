@@ -17,7 +17,8 @@ from creative4u.images import image_hash
 from creative4u.schema import Order, Side, Verdict
 from creative4u.selector.backend import Backend, OnText, Prompt
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.observations import Match, Observation, describe
+from creative4u.selector.differences import differences, weighed
+from creative4u.selector.observations import Match, Observation, Shown, shown
 from creative4u.selector.parser import parse, swap_sides
 from creative4u.selector.prompt import clean_request, comparison_messages
 from creative4u.selector.verdict import Judged, verdict
@@ -137,6 +138,19 @@ class Judge:
             self._observe([request.image_a, request.image_b])
             return self._ask(request, orders)
 
+    def shown(self, request: PairRequest) -> dict[Side, Shown] | None:
+        """What is told of each side, degrees unrounded; None in the paper's single pass."""
+        title, queries = clean_request(request.title, request.queries, self.backend.special_tokens)
+        with self._lock:
+            self._observe([request.image_a, request.image_b])
+            return self._facts(request, title, queries)
+
+    def apart(self, first: Shown, second: Shown) -> str:
+        """What tells two images apart, as the prompt has it: weighed where there are weights."""
+        if not self.config.weights:
+            return differences(first.text, second.text)
+        return weighed(first.degrees, second.degrees, self.config.weights)
+
     def _judge(
         self, requests: Sequence[PairRequest], orders: Sequence[Order], on_event: OnEvent | None
     ) -> list[Verdict | Creative4UError]:
@@ -185,12 +199,14 @@ class Judge:
         images = {"A": request.image_a, "B": request.image_b}
         made = []
         for first, second in orders:
-            shown = (seen[first], seen[second]) if seen else None  # type: ignore[index]
-            messages = comparison_messages(
-                title, queries, shown, self.config.instructions, self.config.weights
-            )
+            told, apart = None, None
+            if seen is not None:
+                of_first, of_second = seen[first], seen[second]  # type: ignore[index]
+                told = (of_first.text, of_second.text)
+                apart = self.apart(of_first, of_second) if self.config.weights else None
+            messages = comparison_messages(title, queries, told, self.config.instructions, apart)
             made.append(Prompt(messages, (images[first], images[second])))
-        return made, seen
+        return made, {side: told.text for side, told in seen.items()} if seen else None
 
     def _observe(self, images: Sequence[Image]) -> None:
         """Fill the cache with what each new image shows, all new ones in one batch."""
@@ -221,15 +237,15 @@ class Judge:
 
     def _facts(
         self, request: PairRequest, title: str, queries: tuple[str, ...]
-    ) -> dict[Side, str] | None:
-        """The line of facts of each side, or None in the paper's single pass."""
+    ) -> dict[Side, Shown] | None:
+        """The facts of each side, or None in the paper's single pass."""
         if not self.config.facts:
             return None
-        said: dict[Side, str] = {}
+        said: dict[Side, Shown] = {}
         sides: tuple[tuple[Side, Image], ...] = (("A", request.image_a), ("B", request.image_b))
         for side, image in sides:
             match = self.evidence.match(image, title, queries) if self.config.match else None
-            said[side] = describe(self._seen[image_hash(image)], match)
+            said[side] = shown(self._seen[image_hash(image)], match)
         return said
 
 

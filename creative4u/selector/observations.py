@@ -5,6 +5,7 @@ DESIGN section 2: asked of one image at a time, independent of the other image a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from creative4u.schema import Record
@@ -63,12 +64,30 @@ def target(facts: dict[str, float]) -> str:
     return " ".join(f"{name} {level(facts[name])}" for name in NAMES if name in facts)
 
 
-def describe(observation: Observation, match: Match | None = None) -> str:
-    """One line of facts for the comparison prompt, degrees as whole levels: one token each."""
-    facts = {**observation.asked, **observation.measured}
-    said = " ".join(f"{name} {round(degree)}" for name, degree in facts.items())
+@dataclass(frozen=True)
+class Shown:
+    """What the prompt tells of one image: `degrees` in 0..9 by name, and what it looks like."""
+
+    degrees: Mapping[str, float]
+    looks_like: str = ""
+
+    @property
+    def text(self) -> str:
+        """One line of facts for the comparison prompt, degrees as whole levels: one token each."""
+        said = " ".join(f"{name} {round(degree)}" for name, degree in self.degrees.items())
+        return f"{said} like {self.looks_like}" if self.looks_like else said
+
+
+def shown(observation: Observation, match: Match | None = None) -> Shown:
+    """An image's facts with how it matches this request's words."""
+    degrees = {**observation.asked, **observation.measured}
     if match is not None:
-        said += f" title {round(match.title)}"
+        degrees["title"] = match.title
         if match.queries is not None:
-            said += f" query {round(match.queries)}"
-    return f"{said} like {observation.looks_like}" if observation.looks_like else said
+            degrees["query"] = match.queries
+    return Shown(degrees, observation.looks_like)
+
+
+def describe(observation: Observation, match: Match | None = None) -> str:
+    """The line of `shown`."""
+    return shown(observation, match).text

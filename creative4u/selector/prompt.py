@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from creative4u.errors import InputError
@@ -73,16 +73,20 @@ def comparison_messages(
     queries: Iterable[str],
     observations: tuple[str, str] | None = None,
     instructions: Instructions = "brief",
-    weights: Mapping[str, float] | None = None,
+    apart: str | None = None,
 ) -> Messages:
     """The comparison prompt: two image placeholders, A first. Title and queries must be clean.
 
     `observations` are the facts of A and B as `observations.describe` writes them, or None for the
-    paper's single pass. `weights` are what a level of each counts, as `differences` takes them.
+    paper's single pass. `apart` is what tells them apart as `differences.weighed` writes it; where
+    it is None, the gaps between their levels stand there.
     """
     seen_a, seen_b = observations or ("", "")
-    named = "Speaks for it" if weights else "More of it"
-    apart = f"\n{named}: {differences(seen_a, seen_b, weights)}" if observations else ""
+    told = ""
+    if apart is not None:
+        told = f"\nSpeaks for it: {apart}"
+    elif observations:
+        told = f"\nMore of it: {differences(seen_a, seen_b)}"
     head = _FULL if instructions == "full" else _BRIEF
     asked = "; ".join(queries) or "unknown"
     return [
@@ -93,7 +97,7 @@ def comparison_messages(
                 {"type": "image"},
                 {"type": "text", "text": f" {seen_a}\nCreative B: "},
                 {"type": "image"},
-                {"type": "text", "text": f" {seen_b}{apart}".rstrip()},
+                {"type": "text", "text": f" {seen_b}{told}".rstrip()},
             ],
         }
     ]

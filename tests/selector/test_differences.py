@@ -1,6 +1,6 @@
 """What tells two described images apart: widest gap first, mirrored by a swap, and cited."""
 
-from creative4u.selector.differences import BEARING, TOTAL, cite, differences
+from creative4u.selector.differences import BEARING, TOTAL, cite, differences, weighed
 from creative4u.selector.observations import NAMES, Match, Observation, describe
 from creative4u.selector.prompt import comparison_messages
 
@@ -53,18 +53,21 @@ def test_the_prompt_ends_with_them_where_there_are_observations() -> None:
 
 
 WEIGHTS = {"blur": -0.13, "size": 0.21, "title": 0.04}
+OF_A = {"size": 6.2, "blur": 0.1, "sharp": 5.0, "title": 4.0}
+OF_B = {"size": 4.2, "blur": 6.1, "sharp": 5.0, "title": 5.0}
 
 
 def test_weighed_gaps_belong_to_the_side_they_speak_for_and_are_summed() -> None:
-    assert differences(A, B, WEIGHTS) == "blur A+8 size A+4 all A+12"  # 7.8 + 4.2 - 0.4 = 11.6
+    assert weighed(OF_A, OF_B, WEIGHTS) == "blur A+8 size A+4 all A+12"  # 7.8 + 4.2 - 0.4 = 11.6
 
 
 def test_a_swap_of_weighed_gaps_exchanges_the_sides_alone() -> None:
-    assert differences(B, A, WEIGHTS) == "blur B+8 size B+4 all B+12"
+    assert weighed(OF_B, OF_A, WEIGHTS) == "blur B+8 size B+4 all B+12"
 
 
 def test_weighed_gaps_that_round_to_nothing_are_silent() -> None:
-    assert differences("title 4", "title 5", WEIGHTS) == "nothing"
+    assert weighed({"title": 4.0}, {"title": 5.0}, WEIGHTS) == "nothing"
+    assert weighed({"size": 4.0}, {"title": 5.0}, WEIGHTS) == "nothing"
 
 
 def test_the_click_line_cites_the_sum() -> None:
@@ -72,5 +75,6 @@ def test_the_click_line_cites_the_sum() -> None:
 
 
 def test_the_prompt_says_that_they_are_weighed() -> None:
-    shown = comparison_messages("Boot", ("boots",), (A, B), weights=WEIGHTS)[0]["content"][-1]
+    apart = "blur A+8 size A+4 all A+12"
+    shown = comparison_messages("Boot", ("boots",), (A, B), apart=apart)[0]["content"][-1]
     assert shown["text"].endswith("\nSpeaks for it: blur A+8 size A+4 all A+12")
