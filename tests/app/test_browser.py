@@ -8,11 +8,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from fake_judge import FakeJudge
+from fake_moon import Colours
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
+from app.moon_panel import Moon
 from app.page import start
 from app.store import Store
+from creative4u.moon.index import IndexConfig
+from creative4u.moon.items import Item
+from creative4u.moon.shelf import Shelf, open_shelf
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol import QUESTIONS
 
@@ -30,7 +35,13 @@ def judge() -> FakeJudge:
 @pytest.fixture(scope="module")
 def address(judge: FakeJudge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     store = Store(f"sqlite:///{tmp_path_factory.mktemp('home') / 'history.sqlite3'}")
-    served = start(judge, store)
+    home = tmp_path_factory.mktemp("catalogue")
+    for name in ("red", "blue"):
+        Image.new("RGB", (60, 60), name).save(home / f"{name}.png")
+    shelf = Shelf(open_shelf(home / "none", IndexConfig(dim=3)).index)
+    shelf.add([Item(n, f"a {n} thing", images=(home / f"{n}.png",)) for n in ("red", "blue")],
+              Colours())  # fmt: skip
+    served = start(judge, store, moon=Moon(Colours(), shelf))
     yield served.local_url
     served.close(verbose=False)
 
@@ -130,6 +141,19 @@ def test_compare_read_along_give_feedback_and_find_it_again(
     page.locator("#forget").click()
     expect(page.locator("#history-outcome")).to_be_hidden()
     expect(page.locator("#history")).to_contain_text("Nothing here yet.")
+
+
+def test_likeness_and_neighbours_stand_there_before_the_choice(
+        page: Page, images: tuple[Path, Path]) -> None:
+    Image.new("RGB", (80, 60), "red").save(images[0])
+    Image.new("RGB", (80, 60), "blue").save(images[1].with_suffix(".png"))
+    fill(page, (images[0], images[1].with_suffix(".png")), "red bag")
+    page.locator("#compare").click()
+    panel = page.locator("#compare-moon")
+    expect(panel).to_contain_text("A and the title: 1.00 (nearer)")
+    expect(panel).to_contain_text("a red thing")
+    assert panel.locator("img").count() == 4  # two neighbours of each creative
+    expect(page.locator("#compare-outcome")).to_be_hidden()  # the judge is still held
 
 
 def test_bad_input_is_told_in_place_and_the_page_goes_on(

@@ -9,6 +9,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from fake_judge import FakeJudge
+from fake_moon import Colours
 from PIL import Image
 
 from app.compare import Desk, compare
@@ -20,20 +21,6 @@ from creative4u.moon.contents import Content
 from creative4u.moon.index import IndexConfig
 from creative4u.moon.items import Item
 from creative4u.moon.shelf import Shelf, open_shelf
-
-
-class Colours:
-    """An image's vector is its mean colour, a text's the colour that it names."""
-
-    def encode(self, contents: Sequence[Content]) -> np.ndarray:
-        rows = []
-        for one in contents:
-            if one.image is None:
-                rows.append([float(word in (one.text or "")) for word in ("red", "green", "blue")])
-            else:
-                rows.append(list(np.asarray(one.picture().convert("RGB")).mean(axis=(0, 1))))
-        table = np.array(rows, np.float32)
-        return table / np.linalg.norm(table, axis=1, keepdims=True)
 
 
 class Broken:

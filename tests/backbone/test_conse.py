@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 
-from creative4u.backbone.classifier import class_names, class_probabilities
+from creative4u.backbone.classifier import class_names, class_probabilities, fused
 from creative4u.backbone.conse import ConSE
 from creative4u.backbone.sentences import sentence_vectors
 
@@ -28,6 +30,21 @@ def test_probabilities_sum_to_one_and_do_not_mind_the_batch(pictures: list[Image
     np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(class_probabilities(pictures[1:2])[0], together[1], atol=1e-5)
     assert class_probabilities([]).shape == (0, 1000)
+
+
+def test_folded_norms_change_no_answer(pictures: list[Image.Image]) -> None:
+    plain = EfficientNet.from_name("efficientnet-lite2").eval()
+    for norm in [part for part in plain.modules() if isinstance(part, torch.nn.BatchNorm2d)]:
+        norm.running_mean.uniform_(-0.1, 0.1)
+        norm.running_var.uniform_(0.5, 2)
+    square = np.asarray(pictures[0].convert("RGB").resize((260, 260)), np.float32) / 128 - 1
+    pixels = torch.from_numpy(square).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        expected = plain(pixels)
+        folded = fused(plain)
+        found = folded(pixels)
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in folded.modules())
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_sentences_of_one_meaning_are_near() -> None:

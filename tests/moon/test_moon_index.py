@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from creative4u.errors import InputError
+from creative4u.moon.bench import bench_search
 from creative4u.moon.index import Index, IndexConfig, load_index
 
 
@@ -79,3 +80,8 @@ def test_no_index(tmp_path: Path) -> None:
         load_index(tmp_path)
     with pytest.raises(InputError, match="holds no index"):
         Index(IndexConfig(dim=2)).save(tmp_path)
+
+
+def test_the_bench_asks_both_for_the_same() -> None:
+    found = bench_search(vectors=1500, dim=8, queries=5, rounds=1)
+    assert (found["vectors"], found["queries"], found["same answers"]) == (1500, 5, 1.0)
