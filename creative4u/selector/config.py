@@ -20,6 +20,9 @@ class JudgeConfig(Record):
     `observe` says who rates each image: a linear probe on the vision encoder, the model itself
     asked of one image at a time, or nobody (the paper's single pass).
 
+    `read` reads the words on each image (OCR) and tells how many lines there are and how many of
+    the queries they meet; the words themselves are not shown to the model.
+
     `weights` are the log odds that one degree more gives to a creative (`rft.weigh`);
     the prompt then tells what speaks for whom and how much. Empty: it tells who has more of what.
 
@@ -32,6 +35,7 @@ class JudgeConfig(Record):
     observe: Literal["probe", "model", False] = "probe"
     measure: bool = True
     match: bool = True
+    read: bool = False
     instructions: Instructions = "brief"
     weights: dict[str, float] = Field(default_factory=dict)
     image_side: int | None = Field(224, ge=28)  # square pixels; None: as the processor has it
@@ -42,7 +46,7 @@ class JudgeConfig(Record):
     @property
     def facts(self) -> bool:
         """Whether anything is said of the images beside showing them."""
-        return bool(self.observe) or self.measure
+        return bool(self.observe) or self.measure or self.read
 
 
 PAPER = JudgeConfig(observe=False, measure=False, match=False, instructions="full", image_side=None)

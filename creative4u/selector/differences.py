@@ -15,9 +15,9 @@ UNIT = 10  # points are tenths of log odds
 CITED = 2  # differences cited in a line at most
 # Which differences are told of in which line of the reasoning (our choice).
 BEARING = {
-    "query_hit": ("query",),
+    "query_hit": ("words", "query"),
     "title_hit": ("title",),
-    "text": ("text",),
+    "text": ("said", "text"),
     "props": ("props",),
     "layout": ("frame",),
     "subject": ("size", "whole", "cover", "dark", "blur"),

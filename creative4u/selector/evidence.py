@@ -17,6 +17,7 @@ from PIL.Image import Image
 
 from creative4u.backbone.classifier import class_names, class_probabilities
 from creative4u.backbone.conse import ConSE
+from creative4u.backbone.ocr import read_lines
 from creative4u.backbone.saliency import look
 from creative4u.image_statistics import pixel_statistics
 from creative4u.images import image_hash
@@ -95,6 +96,10 @@ class ImageEvidence:
         while len(self._vectors) > max(KEPT, len(images)):
             self._vectors.popitem(last=False)
         return [class_names()[best] for best in probabilities.argmax(1)]
+
+    def read(self, images: Sequence[Image]) -> list[tuple[str, ...]]:
+        """The legible lines of text on each image."""
+        return read_lines(images)
 
     def match(self, image: Image, title: str, queries: tuple[str, ...]) -> Match:
         """How near the image is to the title, and to the nearest of the queries (cosine, ConSE)."""

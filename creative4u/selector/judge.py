@@ -18,10 +18,11 @@ from creative4u.schema import Order, Side, Verdict
 from creative4u.selector.backend import Backend, OnText, Prompt
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.differences import differences, weighed
-from creative4u.selector.observations import Match, Observation, Shown, shown
+from creative4u.selector.observations import TOP, Match, Observation, Shown, shown
 from creative4u.selector.parser import parse, swap_sides
 from creative4u.selector.prompt import clean_request, comparison_messages
 from creative4u.selector.verdict import Judged, verdict
+from creative4u.selector.words import met
 
 SEEN = 4096  # observations kept, an image each
 BOTH: tuple[Order, Order] = ("AB", "BA")
@@ -64,6 +65,8 @@ class Evidence(Protocol):
     ) -> list[tuple[dict[str, float], dict[str, float]]]: ...
 
     def looks_like(self, images: Sequence[Image]) -> list[str]: ...
+
+    def read(self, images: Sequence[Image]) -> list[tuple[str, ...]]: ...
 
     def match(self, image: Image, title: str, queries: tuple[str, ...]) -> Match: ...
 
@@ -227,10 +230,17 @@ class Judge:
         if probed or self.config.measure:
             looked = self.evidence.seen(pictures, probed)
         likes = self.evidence.looks_like(pictures) if self.config.match else [""] * len(pictures)
-        for key, told, (of_probe, of_pixels), like in zip(new, asked, looked, likes, strict=True):
-            measured = of_pixels if self.config.measure else {}
+        reads: Sequence[tuple[str, ...] | None] = [None] * len(pictures)
+        if self.config.read:
+            reads = self.evidence.read(pictures)
+        for key, told, (of_probe, of_pixels), like, lines in zip(
+            new, asked, looked, likes, reads, strict=True
+        ):
             self._seen[key] = Observation(
-                asked=of_probe if probed else told, measured=measured, looks_like=like
+                asked=of_probe if probed else told,
+                measured=of_pixels if self.config.measure else {},
+                looks_like=like,
+                reads=lines,
             )
         while len(self._seen) > max(SEEN, len(images)):
             self._seen.popitem(last=False)
@@ -244,8 +254,11 @@ class Judge:
         said: dict[Side, Shown] = {}
         sides: tuple[tuple[Side, Image], ...] = (("A", request.image_a), ("B", request.image_b))
         for side, image in sides:
-            match = self.evidence.match(image, title, queries) if self.config.match else None
-            said[side] = shown(self._seen[image_hash(image)], match)
+            seen = self._seen[image_hash(image)]
+            match = self.evidence.match(image, title, queries) if self.config.match else Match()
+            if seen.reads is not None and queries:
+                match = match.model_copy(update={"words": TOP * met(queries, seen.reads)})
+            said[side] = shown(seen, match)
         return said
 
 

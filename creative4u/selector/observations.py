@@ -34,24 +34,32 @@ PROPERTIES = (
 )
 NAMES = tuple(prop.name for prop in PROPERTIES)
 TOP = 9  # the highest level
+LINE = 3.0  # degrees for each legible line of text, up to TOP
 
 
 class Observation(Record):
     """One image's facts: `asked` of the model and `measured` in the pixels, degrees in 0..9.
 
-    `looks_like` is what a classifier of real photographs takes it for (ConSE's best class name).
+    `looks_like` is what a classifier of real photographs takes it for (ConSE's best class name),
+    `reads` the legible lines of text on it; None where nobody read.
     """
 
     asked: dict[str, float]
     measured: dict[str, float]
     looks_like: str = ""
+    reads: tuple[str, ...] | None = None
 
 
 class Match(Record):
-    """How near the image is to this request's words, degrees in 0..9 (ConSE, DESIGN section 3)."""
+    """How near the image is to this request's words, degrees in 0..9.
 
-    title: float
+    `title` and `queries` by what it looks like (ConSE, DESIGN section 3), `words` by what is
+    written on it (`selector.words`).
+    """
+
+    title: float | None = None
     queries: float | None = None
+    words: float | None = None
 
 
 def level(fact: float) -> int:
@@ -81,10 +89,11 @@ class Shown:
 def shown(observation: Observation, match: Match | None = None) -> Shown:
     """An image's facts with how it matches this request's words."""
     degrees = {**observation.asked, **observation.measured}
+    if observation.reads is not None:
+        degrees["said"] = min(float(TOP), LINE * len(observation.reads))
     if match is not None:
-        degrees["title"] = match.title
-        if match.queries is not None:
-            degrees["query"] = match.queries
+        told = {"title": match.title, "query": match.queries, "words": match.words}
+        degrees |= {name: degree for name, degree in told.items() if degree is not None}
     return Shown(degrees, observation.looks_like)
 
 

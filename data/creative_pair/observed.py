@@ -1,4 +1,4 @@
-"""Known facts of images in, the same facts with the degrees that the shipped probe reads off out.
+"""Known facts of images in, the same facts as the shipped probe and the text reader see them out.
 
 A judge that is shown degrees can only reason from them. Where probe and truth differ, reasoning
 from the truth teaches it to say what it cannot see.
@@ -16,6 +16,8 @@ from creative4u.selector.observations import TOP
 from data.creative_pair.facts import DEGREES, Facts
 
 AT_ONCE = 16
+LINES = "lines"  # of text that could be read
+SCENE = "scene"  # the interest that is met by a backdrop (data.world.intents)
 KEPT = 40  # batches between two saves
 # A level of 1 is within the probe's error of none at all.
 FAINT = {"text", "cover", "clutter", "dark", "blur", "props", "frame"}
@@ -33,9 +35,12 @@ def as_observed(facts: Mapping[str, Facts], home: Path, cache: Path,
     missing = [name for name in facts if name not in levels]
     for number, start in enumerate(range(0, len(missing), AT_ONCE), 1):
         names = missing[start : start + AT_ONCE]
-        seen = evidence().seen([load_image(home / name) for name in names], probe=True)
-        for name, (degrees, _) in zip(names, seen, strict=True):
-            levels[name] = {key: round(degree) for key, degree in degrees.items()}
+        images = [load_image(home / name) for name in names]
+        read = evidence().read(images)
+        for name, (degrees, _), lines in zip(
+                names, evidence().seen(images, probe=True), read, strict=True):
+            rounded = {key: round(degree) for key, degree in degrees.items()}
+            levels[name] = rounded | {LINES: len(lines)}
         if number % KEPT == 0 or start + AT_ONCE >= len(missing):
             part = cache.with_suffix(".part")
             part.write_text(json.dumps(levels), "utf-8")
@@ -45,14 +50,19 @@ def as_observed(facts: Mapping[str, Facts], home: Path, cache: Path,
 
 
 def observed(fact: Facts, levels: Mapping[str, int]) -> Facts:
-    """One image's facts with observed degrees; where no text is seen, none is told of.
+    """One image's facts with observed degrees; words count only where some could be read.
 
-    Which queries it meets is not seen either: that stands in its words, and no one reads them.
+    Where no text is seen, none is told of; where none is legible, none meets a query. A scene meets
+    queries too, but nothing that a judge is shown tells it from other backgrounds.
     """
     degrees = {name: levels[name] for name in DEGREES}
     degrees |= {name: 0 for name in FAINT if degrees[name] <= 1}
     update: dict[str, object] = {name: level / TOP for name, level in degrees.items()}
-    update["intents"] = ()
-    if not degrees["text"]:
-        update["texts"] = ()
+    texts = fact.texts
+    if not levels[LINES]:
+        seen = texts if degrees["text"] else ()
+        texts = tuple(text.model_copy(update={"legible": False}) for text in seen)
+    update["texts"] = texts
+    update["intents"] = tuple(
+        intent for intent in fact.intents if levels[LINES] and intent != SCENE)
     return fact.model_copy(update=update)

@@ -13,7 +13,7 @@ from data.creative_pair.grounded import reason
 
 TRUE = Facts(image="a.png", product="boot", shown="boot", texts=(Text(words="Sale", role="point"),),
              **dict.fromkeys(NAMES, 0.5))  # fmt: skip
-LEVELS = {**dict.fromkeys(NAMES, 0), "size": 9, "blur": 1, "dark": 2, "text": 3}
+LEVELS = {**dict.fromkeys(NAMES, 0), "size": 9, "blur": 1, "dark": 2, "text": 3, "lines": 1}
 
 
 def test_degrees_are_the_seen_levels_and_the_faintest_are_none() -> None:
@@ -24,13 +24,21 @@ def test_degrees_are_the_seen_levels_and_the_faintest_are_none() -> None:
 
 
 def test_no_text_is_told_of_where_none_is_seen() -> None:
-    assert observed.observed(TRUE, {**LEVELS, "text": 1}).texts == ()
+    assert observed.observed(TRUE, {**LEVELS, "text": 1, "lines": 0}).texts == ()
+
+
+def test_text_that_could_not_be_read_is_illegible() -> None:
+    (text,) = observed.observed(TRUE, {**LEVELS, "lines": 0}).texts
+    assert text == Text(words="Sale", role="point", legible=False)
 
 
 class Eyes:
     """Evidence that sees every property at the level of the picture's red channel."""
 
     looked = 0
+
+    def read(self, images: Sequence[Image.Image]) -> list[tuple[str, ...]]:
+        return [("Sale",)] * len(images)
 
     def seen(
         self, images: Sequence[Image.Image], probe: bool
@@ -62,6 +70,7 @@ def test_plain_reasoning_takes_the_first_wording() -> None:
     assert said == reason(a, b, (), "A", "another", plain=True)[1]
 
 
-def test_no_query_is_met_where_no_words_are_read() -> None:
-    met = TRUE.model_copy(update={"intents": ("deal",)})
-    assert observed.observed(met, LEVELS).intents == ()
+def test_a_query_is_met_where_words_could_be_read_and_never_by_a_scene() -> None:
+    met = TRUE.model_copy(update={"intents": ("deal", "scene")})
+    assert observed.observed(met, LEVELS).intents == ("deal",)
+    assert observed.observed(met, {**LEVELS, "lines": 0}).intents == ()

@@ -34,7 +34,7 @@ def test_a_line_cites_what_bears_on_it_and_no_more_than_two() -> None:
 
 def test_every_probed_property_bears_on_one_question() -> None:
     told = [name for names in BEARING.values() for name in names]
-    assert sorted(told) == sorted([*NAMES, "title", "query", TOTAL])
+    assert sorted(told) == sorted([*NAMES, "title", "query", "words", "said", TOTAL])
 
 
 def test_levels_as_they_are_described_are_found_again() -> None:

@@ -1,12 +1,9 @@
 """The guided decoder on the shipped judge: no batch and no cache changes what it says."""
 
-
 import pytest
 import torch
 from PIL import Image
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from creative4u.selector import guided
 from creative4u.selector.backend import Completion, Prompt
 from creative4u.selector.guided import GuidedDecoder
 from creative4u.selector.load import load_judge
@@ -80,33 +77,6 @@ def test_every_key_is_written_and_feeding_it_at_once_changes_nothing(
         )
     of_a, of_b = (float(out.logits[0, -1, side]) for side in decoder.sides)
     assert of_a - of_b == pytest.approx(told.logit_a, abs=1e-3)
-
-
-def test_a_compacted_cache_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=50,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config).eval()
-    mask = torch.tensor([[0, 0, 1, 1, 1, 1], [1] * 6, [0, 0, 0, 0, 1, 1]])
-    inputs = {"input_ids": torch.randint(20, 50, mask.shape), "attention_mask": mask}
-    steps = (
-        [[5], [6, 7, 8, 9], [1]],
-        [[10, 11, 12], [13], [2]],
-        [[], [14, 15], [3]],
-        [[16], [17], []],
-    )
-    slots, last = [], []
-    for slack in (1e9, 1.0):  # never compacted, and at every step
-        monkeypatch.setattr(guided, "SLACK", slack)
-        state = guided._State(model, dict(inputs))
-        with torch.inference_mode():
-            logits = [state.feed(chunks) for chunks in steps]
-        slots.append(state.mask.shape[1])
-        last.append(torch.stack([logits[1][:2], logits[3][:2]]))
-    assert slots == [6 + 4 + 3 + 2 + 1, 6 + 4 + 1 + 2 + 1]  # as the longest row, the second, needs
-    assert torch.allclose(last[0], last[1], atol=1e-5)
 
 
 def test_image_and_special_tokens_are_never_written(backend: LocalBackend) -> None:
