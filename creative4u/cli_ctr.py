@@ -224,7 +224,8 @@ def study(
     cache: Annotated[Path | None, typer.Option(help="The folder of image features.")] = None,
     half: Annotated[bool, typer.Option(help="Look at images in bfloat16: twice as fast.")] = False,
     seed: Annotated[int, typer.Option(help="Of weights, order and hidden creatives.")] = 7,
-    most: Annotated[int | None, typer.Option(help="New rungs to fit now; all.")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Models of each rung, by seeds.")] = 3,
+    most: Annotated[int | None, typer.Option(help="New models to fit now; all.")] = None,
     json: Json = False,
 ) -> None:
     """The ladder: ID only, off-the-shelf visual, S1, S1+S2, +S3, +CUBE; started again, it goes on.
@@ -235,7 +236,8 @@ def study(
         from creative4u.cli_ctr_world import ladder
         from creative4u.ctr.plots import plot_ladder
 
-        rows = ladder(world, out, moon, keep, epochs, augmented, cache or out, half, seed, most)
+        kept = cache or out
+        rows = ladder(world, out, moon, keep, epochs, augmented, kept, half, seed, most, runs)
         say(f"plot: {plot_ladder(rows, out / 'ladder.png')}")
     if json:
         print_json({"rungs": rows})

@@ -149,4 +149,29 @@ def sample(
     answer({"shop": out, "rows": rows}, json)
 
 
-VERBS = (import_, rates, bench, peers, sample)
+def pairs(
+    world: World,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A JSONL file to write.")],
+    products: Annotated[int, typer.Option(min=1, help="Of the held-out ones.")] = 5,
+    days: Annotated[tuple[int, int], typer.Option(help="Whose queries count.")] = (0, 30),
+    seed: Annotated[int, typer.Option(help="The scorer's: which products are held out.")] = 7,
+    json: Json = False,
+) -> None:
+    """Pairs of held-out products for `creative4u judge`; its verdicts are `ctr simulate`'s prior.
+
+    Example: `creative4u ctr pairs world --out pairs.jsonl --products 5`
+    """
+    with working():
+        from json import dumps
+
+        from creative4u.ctr.features import read_fields
+        from creative4u.ctr.shop import read_shop
+        from creative4u.ctr.verdict_pairs import pairs_to_judge
+
+        out.parent.mkdir(parents=True, exist_ok=True)
+        rows = pairs_to_judge(read_shop(world), read_fields(), days, products, out.parent, seed)
+        out.write_text("".join(dumps(row) + "\n" for row in rows), "utf-8")
+    answer({"pairs": out, "rows": len(rows)}, json)
+
+
+VERBS = (import_, rates, bench, peers, sample, pairs)

@@ -88,8 +88,9 @@ def ladder(
     half: bool,
     seed: int,
     most: int | None = None,
+    runs: int = 1,
 ) -> list[dict[str, Any]]:
-    """Embed by every step (kept in `out`), fit and measure every rung, at most `most` new ones."""
+    """Embed by every step (kept in `out`), fit and measure every rung, at most `most` new runs."""
     from dataclasses import replace
 
     import numpy as np
@@ -107,7 +108,7 @@ def ladder(
 
     shop = read_shop(world)
     training = TrainConfig(epochs=epochs, batch=2048, valid_rows=120_000, seed=seed)
-    config = StudyConfig(FitConfig(training, keep=keep), seed=seed)
+    config = StudyConfig(FitConfig(training, keep=keep), seed=seed, runs=runs)
     hidden = hidden_creatives(shop, config)
     rows = np.flatnonzero(~np.isin(shop.creative_ids, hidden))
     kept = {name: out / "embeddings" / f"{name}.safetensors" for name in STEPS}

@@ -3,7 +3,8 @@
     creative4u ctr simulate WORLD
 
 The products are the scorer's held-out ones (`teach.divide`): on those it was fitted on, its prior
-would know the answer.
+would know the answer. Given verdicts, they are those of them that the verdicts speak of, so that
+every policy is played where a prior of verdicts can be had.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from creative4u.ctr.simulate import Environment, compare, places_of, play
 from creative4u.ctr.teach import Lesson, divide
 from creative4u.ctr.verdict_prior import prior_of_verdicts
 from creative4u.ctr.visual import VisualEncoder
+from creative4u.errors import InputError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -79,6 +81,10 @@ def ab_test(
     `verdicts` are pairs of places by the product's number in `lesson.products`.
     """
     fit_rows, _, rows = divide(lesson.products, lesson.shown, config.split_seed)
+    if verdicts is not None:
+        rows = rows[np.isin(lesson.products[rows], list(verdicts))]
+        if not len(rows):
+            raise InputError("no verdict is of a held-out product; `ctr pairs` names what to judge")
     names, products = np.unique(lesson.products[rows], return_inverse=True)
     price = np.bincount(products, rates.price[rows]) / np.bincount(products)
     world = Environment.of(products, rates.ctr[rows], rates.cvr[rows], price)

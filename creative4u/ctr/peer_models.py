@@ -55,7 +55,8 @@ def fuxi(kind: str, config: ModelConfig, rate: float, folder: Path) -> Contender
         [(name, {"source": "context", "type": "categorical", "vocab_size": size[name]})
          for name in (*CONTEXT, "position")]
         + [("price", {"source": "context", "type": "numeric"})] * (config.numbers > 0)
-        + [(name, {"source": "item", "type": "categorical", "vocab_size": size[name]})
+        + [(name, {"source": "item", "type": "categorical", "vocab_size": size[name],
+                   "padding_idx": 0})  # its mean pooling takes padding for zeros
            for name in ITEM]
     )  # fmt: skip
     table.default_emb_dim = width

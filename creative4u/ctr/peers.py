@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from creative4u.ctr.counted import auc_by_group, auc_of_counts
+from creative4u.ctr.counted import auc_by_group, auc_of_counts, auc_of_places
 from creative4u.ctr.dataset import Batch
 from creative4u.ctr.embeddings import Embeddings
 from creative4u.ctr.fit import FitConfig, build
@@ -165,8 +165,9 @@ def figures(
     rng = np.random.default_rng([seed, 97])
     names = list(scores)
     weights = [rng.poisson(1.0, len(label)) for _ in range(DRAWS)]
-    auc = {n: np.array([auc_of_counts(s, label * w, (1 - label) * w) for w in weights])
-           for n, s in ((n, _ranked(scores[n])) for n in names)}  # fmt: skip
+    place = {n: np.unique(scores[n], return_inverse=True)[1] for n in names}
+    auc = {n: np.array([auc_of_places(place[n], label * w, (1 - label) * w) for w in weights])
+           for n in names}  # fmt: skip
     parts = {n: auc_by_group(scores[n], label, group) for n in names}
     groups = len(parts[names[0]][0])
     draws = [rng.poisson(1.0, groups) for _ in range(DRAWS)]
@@ -204,11 +205,6 @@ def show(table: dict[str, Any]) -> str:
             f"| {row['parameters']:,} |"
         )
     return "\n".join(lines)
-
-
-def _ranked(score: Floats) -> Floats:
-    """Scores as places, so that every draw of the bootstrap sorts small numbers."""
-    return np.unique(score, return_inverse=True)[1].astype(float)
 
 
 def _mean(each: Floats, size: Floats) -> float:

@@ -6,7 +6,8 @@ ID only -> off-the-shelf visual -> S1 -> S1+S2 -> +S3 -> +CUBE, each a CTR model
 Two tests: the log's last days, as biased as the log; and the unbiased one, every creative under
 every query that its product answers, in the first place, for a shopper unknown (expected clicks
 from the world's truth). Both are split into creatives most shown (head), least shown (tail) and
-never shown in training (new). A rung that is done is kept in DIR/rungs.jsonl.
+never shown in training (new). Every rung is trained `runs` times, by seeds that follow each other:
+one run's chance is as large as a step of the ladder. A run that is done is kept in DIR/rungs.jsonl.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class StudyConfig:
     head: float = 0.3
     tail: float = 0.3
     rows: int = 120_000
-    seed: int = 7
+    seed: int = 7  # of the hidden creatives; the first one of the models is `fit.training.seed`
+    runs: int = 1
 
 
 @dataclass(frozen=True)
@@ -81,33 +83,55 @@ def study(
     progress: Callable[[str], None] = lambda line: None,
     most: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Fit and measure every rung that DIR/rungs.jsonl does not hold yet; all rows, in order.
+    """Fit and measure every run that DIR/rungs.jsonl does not hold yet; rows by rung, in order.
 
-    `most` stops after so many new rungs, to go on another time.
+    A row holds the runs' mean figures, their standard deviations under "sd", and "runs". `most`
+    stops after so many new runs, to go on another time.
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "rungs.jsonl"
-    done = {}
+    done: dict[tuple[str, int], dict[str, Any]] = {}
     if path.exists():
-        done = {row["rung"]: row for row in map(json.loads, path.read_text("utf-8").splitlines())}
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        done = {(row["rung"], row["seed"]): row for row in rows}
     hidden = hidden_creatives(shop, config)
-    for rung in rungs:
-        if rung.name in done:
-            continue
-        if most is not None and not most:
-            break
-        most = most if most is None else most - 1
+    first = config.fit.training.seed
+    asked = [(rung, first + run) for run in range(config.runs) for rung in rungs]
+    for rung, seed in [one for one in asked if (one[0].name, one[1]) not in done][:most]:
         chosen = replace(
-            config.fit, debias=rung.debias, cube=rung.cube, rows=config.rows, tested=False
-        )
-        folder = out / rung.name.replace(" ", "-").replace("+", "and")
+            config.fit, debias=rung.debias, cube=rung.cube, rows=config.rows, tested=False,
+            training=replace(config.fit.training, seed=seed),
+        )  # fmt: skip
+        folder = out / f"{rung.name.replace(' ', '-').replace('+', 'and')}-{seed}"
         predictor = fit(shop, rung.embeddings, chosen, folder, hidden, progress)
-        row = _without_nan({"rung": rung.name, **measure(predictor, shop, truth, hidden, config)})
-        done[rung.name] = row
+        found = measure(predictor, shop, truth, hidden, config)
+        row = _without_nan({"rung": rung.name, "seed": seed, **found})
+        done[rung.name, seed] = row
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        progress(f"{rung.name}: gAUC {row['log']['all']['gauc']:.4f}")
-    return [done[rung.name] for rung in rungs if rung.name in done]
+        progress(f"{rung.name}, seed {seed}: gAUC {row['log']['all']['gauc']:.4f}")
+    each = [
+        [done[rung.name, seed] for one, seed in asked
+         if one.name == rung.name and (one.name, seed) in done]
+        for rung in rungs
+    ]  # fmt: skip
+    return [mean_of(runs) for runs in each if runs]
+
+
+def mean_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row a rung: the mean of every figure of its runs, and under "sd" how they scatter."""
+    whole: dict[str, Any] = {"rung": runs[0]["rung"], "runs": len(runs), "sd": {}}
+    for test in ("log", "unbiased"):
+        whole[test], whole["sd"][test] = {}, {}
+        for name, figures_of in runs[0][test].items():
+            whole[test][name], whole["sd"][test][name] = {}, {}
+            for figure in figures_of:
+                values = np.array([run[test][name][figure] for run in runs], float)
+                whole[test][name][figure] = values.mean(axis=0).tolist()
+                whole["sd"][test][name][figure] = (
+                    values.std(axis=0, ddof=1).tolist() if len(runs) > 1 else None
+                )
+    return _without_nan(whole)
 
 
 def measure(

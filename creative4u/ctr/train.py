@@ -29,6 +29,8 @@ from creative4u.metrics import auc, log_loss
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 CHECKPOINT = "checkpoint.pt"
+STEADY = 0.7  # share of the steps at the full learning rate
+LAST_RATE = 0.02  # of it, at the end
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class TrainConfig:
     valid_days: tuple[int, int] = (24, 26)
     batch: int = 4096
     epochs: int = 2
-    learning_rate: float = 2e-3
+    learning_rate: float = 2e-3  # falls towards the end (`rate_at`)
     weight_decay: float = 1e-5
     evaluate_every: int = 400  # steps
     patience: int = 2  # evaluations without a better gAUC
@@ -121,6 +123,7 @@ def train(
         state, best = State(**saved["state"]), saved["best"]
     runner, optimizer = accelerator.prepare(model, optimizer)
     share = (accelerator.process_index, accelerator.num_processes)
+    steps = steps_of(model, config.batch, accelerator.num_processes)
     left = stop_after
     while not state.finished and state.epoch < config.epochs:
         batches = log.batches(
@@ -133,6 +136,9 @@ def train(
                 left -= 1
             torch.manual_seed(config.seed * 1_000_003 + state.epoch * 100_003 + state.step)
             loss = batch_loss(runner, model, batch.to(device), config, pairs)
+            done = (state.epoch * steps + state.step) / max(steps * config.epochs, 1)
+            for group in optimizer.param_groups:
+                group["lr"] = rate_at(done, config.learning_rate) if steps else config.learning_rate
             optimizer.zero_grad()
             accelerator.backward(loss)
             optimizer.step()
@@ -156,6 +162,21 @@ def train(
         path.unlink(missing_ok=True)
     model.to("cpu").eval()
     return state
+
+
+def steps_of(model: CTRModel, batch: int, processes: int) -> int:
+    """Steps an epoch of each process, by the impressions that the model has counted (0: none)."""
+    rows = int(model.get_buffer("shown_item").sum())
+    return -(-rows // batch) if processes == 1 else rows // batch // processes
+
+
+def rate_at(done: float, first: float) -> float:
+    """The learning rate after a share `done` of all steps: `first`, then in a line to LAST_RATE.
+
+    Steps of one size to the end leave a model wherever the last batches threw it.
+    """
+    fallen = min(max(done - STEADY, 0.0) / (1 - STEADY), 1.0)
+    return first * (1 - (1 - LAST_RATE) * fallen)
 
 
 def accelerator_of() -> Accelerator:

@@ -1,6 +1,7 @@
 """The ladder and the A/B test from end to end, on the small shop whose rates are known."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,20 @@ from creative4u.ctr.fit import FitConfig
 from creative4u.ctr.newcomer import NewcomerConfig, fit_newcomer
 from creative4u.ctr.scorer import Scorer
 from creative4u.ctr.shop import Shop, count_cells, read_shop
-from creative4u.ctr.study import Rung, StudyConfig, Unbiased, hidden_creatives, show, study
+from creative4u.ctr.study import (
+    Rung,
+    StudyConfig,
+    Unbiased,
+    hidden_creatives,
+    mean_of,
+    show,
+    study,
+)
 from creative4u.ctr.teach import Lesson
 from creative4u.ctr.train import TrainConfig
+from creative4u.ctr.verdict_pairs import pairs_to_judge, ring
 from creative4u.ctr.visual import VisualConfig
+from creative4u.errors import InputError
 
 COUNT = PRODUCTS * EACH
 CTR = 0.1 + 0.2 * (np.arange(COUNT) % EACH)
@@ -39,7 +50,7 @@ def test_the_ladder_rises_where_images_tell_and_goes_on(shop: Shop, tmp_path: Pa
     training = TrainConfig(
         train_days=(0, 3), valid_days=(3, 4), batch=128, epochs=2, learning_rate=1e-2
     )
-    config = StudyConfig(FitConfig(training, (4, 5), (5, 6)), hidden=0.3, seed=3)
+    config = StudyConfig(FitConfig(training, (4, 5), (5, 6)), hidden=0.3, seed=3, runs=2)
     assert 0 < len(hidden_creatives(shop, config)) < COUNT
     visual = np.eye(EACH, dtype=np.float32)[np.arange(COUNT) % EACH]
     nothing = np.zeros((QUERIES, 0), np.float32)
@@ -51,6 +62,7 @@ def test_the_ladder_rises_where_images_tell_and_goes_on(shop: Shop, tmp_path: Pa
     new = [row["unbiased"]["new"]["gauc"] for row in rows]
     assert new[1] > new[0]
     assert rows[0]["unbiased"]["all"]["pairs"] == COUNT * QUERIES
+    assert [row["runs"] for row in rows] == [2, 2]
     table = show(rows)
     assert table.count("\n") == 3
     said: list[str] = []
@@ -72,6 +84,19 @@ def test_the_visual_ladder_has_every_step(shop: Shop) -> None:
     for vectors in found.values():
         assert vectors.shape == (COUNT, 4)
         assert vectors[rows].mean(axis=0) == pytest.approx(np.zeros(4), abs=1e-5)
+
+
+def test_runs_are_averaged_figure_by_figure() -> None:
+    def run(value: float, deciles: list[float], new: float | None) -> dict[str, Any]:
+        return {"rung": "ID", "log": {"all": {"gauc": value, "pcoc_deciles": deciles}},
+                "unbiased": {"new": {"auc": new}}}  # fmt: skip
+
+    found = mean_of([run(0.6, [1.0, 2.0], None), run(0.8, [3.0, 2.0], 0.5)])
+    assert found["log"]["all"]["gauc"] == pytest.approx(0.7)
+    assert found["log"]["all"]["pcoc_deciles"] == [2.0, 2.0]
+    assert found["sd"]["log"]["all"]["gauc"] == pytest.approx(0.2 / np.sqrt(2))
+    assert found["unbiased"]["new"]["auc"] is None
+    assert mean_of([run(0.6, [1.0], 0.5)])["sd"]["unbiased"]["new"]["auc"] is None
 
 
 def test_standardised_by_hand() -> None:
@@ -99,6 +124,8 @@ def test_a_prior_that_knows_beats_thompson_without() -> None:
     scorer = Scorer(model, Calibrator((0.0, 1.0), (0.0, 1.0), 40.0))
     rates = Rates(ctr, np.full(count, 10.0), np.full(count, 100.0), np.full(count, 5.0))
     assert rates.cvr == pytest.approx(np.full(count, 0.1))
+    with pytest.raises(InputError, match="no verdict is of a held-out product"):
+        ab_test(lesson, rates, scorer, TrialConfig(), {-1: [(0, 1, 0.9)]})
     verdicts = {
         product: [(0, 1, 0.9 if ctr[product * each] > ctr[product * each + 1] else 0.1)]
         for product in range(products)
@@ -110,3 +137,19 @@ def test_a_prior_that_knows_beats_thompson_without() -> None:
     assert policies["visual + thompson"]["ctr"] > policies["thompson"]["ctr"]
     assert policies["oracle"]["ctr"] == max(row["ctr"] for row in policies.values())
     assert policies["random"]["lift_over_random"] == [0, 0, 0]
+
+
+def test_a_ring_holds_every_creative_twice() -> None:
+    assert list(ring([4, 2, 7])) == [(4, 2), (2, 7), (7, 4)]
+    assert list(ring([4, 2])) == [(4, 2)]
+    assert list(ring([4])) == []
+
+
+def test_pairs_to_judge_are_of_held_out_products(shop: Shop) -> None:
+    rows = pairs_to_judge(shop, read_fields(), (0, 6), products=9, folder=shop.folder / "judged")
+    assert len(rows) == EACH  # of four products one is held out
+    assert len({row["product_id"] for row in rows}) == 1
+    assert rows[0]["image_a"].startswith("../images/")
+    assert len(rows[0]["queries"]) == 5
+    sides = [row[side] for row in rows for side in ("image_a", "image_b")]
+    assert sorted(sides) == sorted(2 * list(set(sides)))

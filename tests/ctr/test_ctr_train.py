@@ -15,7 +15,14 @@ from creative4u.ctr.fit import FitConfig, fit
 from creative4u.ctr.model import CTRModel, ModelConfig
 from creative4u.ctr.predictor import load_predictor
 from creative4u.ctr.shop import count_cells, read_shop
-from creative4u.ctr.train import TrainConfig, batch_loss, score_log, train
+from creative4u.ctr.train import (
+    TrainConfig,
+    batch_loss,
+    rate_at,
+    score_log,
+    steps_of,
+    train,
+)
 from creative4u.errors import InputError
 
 TRAINING = TrainConfig(
@@ -98,6 +105,14 @@ def test_killed_and_resumed_ends_with_the_same_weights(shop_folder: Path, tmp_pa
     train(resumed, log, TRAINING, out, pairs)
     for name, tensor in straight.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_the_learning_rate_falls_towards_the_end() -> None:
+    assert [rate_at(done, 1.0) for done in (0.0, 0.7, 0.85, 1.0, 1.5)] == pytest.approx(
+        [1, 1, 0.51, 0.02, 0.02]
+    )
+    model = small_model()  # 5 rows counted
+    assert [steps_of(model, 2, 1), steps_of(model, 2, 2), steps_of(model, 9, 1)] == [3, 1, 1]
 
 
 def test_debiasing_adds_its_share_of_the_loss() -> None:

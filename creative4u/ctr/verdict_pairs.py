@@ -1,0 +1,59 @@
+"""A shop in, pairs of its held-out products' creatives out, for a judge whose verdicts are a prior.
+
+    creative4u ctr pairs WORLD --out pairs.jsonl
+
+The creatives of a product stand in a ring, in a drawn order, and neighbours are a pair: as many
+pairs as creatives, each creative in two of them, none apart from the others (our choice: what
+Bradley-Terry needs at the least). Rows are CreativePair rows without labels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from creative4u.ctr.features import Fields
+from creative4u.ctr.shop import Shop, count_cells
+from creative4u.ctr.teach import divide, top_queries
+
+
+def pairs_to_judge(
+    shop: Shop, fields: Fields, days: tuple[int, int], products: int, folder: Path, seed: int = 7
+) -> list[dict[str, Any]]:
+    """Pairs of so many of the products that `teach.divide` holds out; paths relative to `folder`.
+
+    `seed` is the scorer's, which names the held-out products; it draws which of them come first.
+    """
+    cells = count_cells(shop, fields, days)
+    shown = np.bincount(cells.creative, cells.shown, len(shop.images)).astype(float)
+    numbers = np.unique(shop.products, return_inverse=True)[1]
+    held_out = divide(numbers, shown, seed)[2]
+    rng = np.random.default_rng([seed, 67])
+    asked = top_queries(shop, cells)
+    rows: list[dict[str, Any]] = []
+    for product in rng.permutation(np.unique(numbers[held_out]))[:products]:
+        mine = held_out[numbers[held_out] == product]
+        words = [shop.queries[query] for query in asked[product]] if shop.queries else []
+        for one, other in ring(rng.permutation(mine).tolist()):
+            rows.append({
+                "pair_id": f"{shop.products[one]}-{shop.creative_ids[one]}-"
+                           f"{shop.creative_ids[other]}",
+                "product_id": str(shop.products[one]),
+                "product_title": shop.titles[one],
+                "queries": words,
+                "image_a": os.path.relpath(shop.images[one], folder),
+                "image_b": os.path.relpath(shop.images[other], folder),
+            })  # fmt: skip
+    return rows
+
+
+def ring(rows: list[int]) -> Iterator[tuple[int, int]]:
+    """Neighbours, the last with the first; one pair of two, none of one."""
+    yield from pairwise(rows)
+    if len(rows) > 2:
+        yield rows[-1], rows[0]
