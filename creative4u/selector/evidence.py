@@ -27,6 +27,7 @@ from creative4u.selector.probe import Probe
 SALIENT = 0.4  # the map's values span 0.05 to 0.82 on real posters (STACK)
 RIM = 7  # pixels of the 224-pixel map that count as the picture's border
 KEPT = 4096  # image vectors remembered
+NAMES = 200  # class names that describe an image: told another product apart best (experiments)
 Array = npt.NDArray[np.float32]
 
 
@@ -66,7 +67,7 @@ class ImageEvidence:
     """The judge's Evidence on the embedded helpers; `probe` rates images where it is asked."""
 
     def __init__(self, probe: Probe | None = None) -> None:
-        self.bridge = ConSE()
+        self.bridge = ConSE(NAMES)
         self.probe = probe
         self._vectors: OrderedDict[str, Array] = OrderedDict()
 
