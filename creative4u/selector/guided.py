@@ -3,27 +3,28 @@
 The keys of the lines are known beforehand, so they are fed in one forward pass instead of being
 generated token by token (jump-forward decoding, as in structured-output engines; our choice).
 Facts, judgements and the answer are the model's own: chosen greedily, or drawn (GRPO). Rows of a
-batch move at their own pace: a step feeds each row its next chunk, left-padded and masked in the
-key-value cache.
+batch move at their own pace: a step feeds each row its next chunk, and behind it a draft of what
+comes next, of which the part is kept that the model would have chosen itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, takewhile
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from creative4u.errors import CompletionError, TruncatedError
 from creative4u.selector.backend import Completion, OnText
+from creative4u.selector.drafts import ORDER, Drafts
 from creative4u.selector.observations import NAMES, TOP
+from creative4u.selector.packed import BLOCK, PackedRows
 from creative4u.selector.protocol import KEYS, SIDES
 
 LINE_TOKENS = 48  # a line longer than this has lost its thread
-SLACK = 1.25  # slots of the cache for each token of its longest row, before it is compacted
 Pick = Callable[[Tensor], Tensor]  # (B, V) logits, -inf where not allowed, to (B,) token ids
 
 
@@ -34,15 +35,21 @@ def greedy(logits: Tensor) -> Tensor:
 
 @dataclass
 class Written:
-    """One row's state: the next chunk to feed and what it has written."""
+    """One row's state: what it has written, and the end of it that has yet to be fed."""
 
-    chunk: list[int]
     written: list[int] = field(default_factory=list)
     chosen: list[bool] = field(default_factory=list)  # of each written token: not merely fed
+    chunk: list[int] = field(default_factory=list)
     line: int = 0  # the protocol question being answered
     line_tokens: int = 0
     logit_a: float | None = None
     error: CompletionError | None = None
+
+    def take(self, token: int, forced: Sequence[int] = ()) -> None:
+        """A chosen token, and what has to follow it."""
+        self.chunk = [token, *forced]
+        self.written += self.chunk
+        self.chosen += [True] + [False] * len(forced)
 
     @property
     def done(self) -> bool:
@@ -59,6 +66,7 @@ class GuidedDecoder:
         self.model = model
         self.tokenizer = tokenizer
         self.banned = torch.tensor(sorted(banned), dtype=torch.long)
+        self.drafts = Drafts()
         self.newline = self._ids("\n")[0]
         self.keys = [self._ids(f"{key}:") for key in KEYS]
         self.closing = self._ids("</think><answer>")
@@ -88,52 +96,107 @@ class GuidedDecoder:
         """`copies` completions of each prompt (B, T), next to each other; a prompt is read once."""
         start = [*self._ids("<think>\n"), *self.keys[0]]
         count = len(inputs["input_ids"])
-        rows = [Written(start) for _ in range(count * copies)]
-        state = _State(self.model, inputs)
-        logits = state.feed([start] * count)  # (B, V)
+        rows = [Written([*start], [False] * len(start)) for _ in range(count * copies)]
+        drafts: list[list[int]] = [[] for _ in rows]
+        cache = PackedRows(self.model, inputs)
+        seen = cache.read([start] * count)  # a row's logits (1 + draft, V)
         if copies > 1:
-            logits = state.repeat(copies, logits)
+            cache.repeat(copies)
+            seen = [logits for logits in seen for _ in range(copies)]
         while True:
-            for row in rows:
-                if not row.done:
-                    row.written += row.chunk
-                    row.chosen += [False] * (len(row.written) - len(row.chosen))
-            choosable = logits.index_fill(1, self.banned, float("-inf"))
+            picked = self._picked(rows, seen, pick)
             for number, row in enumerate(rows):
-                if row.line == len(KEYS):
-                    kept = choosable[number, self.sides].clone()
-                    choosable[number] = float("-inf")
-                    choosable[number, self.sides] = kept
-            for number, (row, best) in enumerate(zip(rows, pick(choosable).tolist(), strict=True)):
-                if row.done:
-                    continue
-                self._advance(row, best, logits[number])
-                if on_text is not None:
-                    on_text(number, self._text(row))
+                if not row.done:
+                    kept = self._follow(row, drafts[number], picked[number], seen[number])
+                    cache.forget(number, len(drafts[number]) - kept)
+                    if on_text is not None:
+                        on_text(number, self._text(row))
             if all(row.done for row in rows):
                 return rows
-            logits = state.feed([[] if row.done else row.chunk for row in rows])
+            drafts = [self._draft(row) if pick is greedy else [] for row in rows]
+            seen = cache.feed(
+                [
+                    [] if row.done else row.chunk + more
+                    for row, more in zip(rows, drafts, strict=True)
+                ],
+                [1 + len(more) for more in drafts],
+            )
+
+    def _picked(
+        self, rows: Sequence[Written], seen: Sequence[Tensor], pick: Pick
+    ) -> list[list[int]]:
+        """A token for each row and each place of its draft; where the answer stands, a side."""
+        sizes = [len(logits) for logits in seen]
+        choosable = torch.cat(list(seen)).index_fill(1, self.banned, float("-inf"))
+        answering = torch.tensor(
+            [
+                place
+                for row, size, end in zip(rows, sizes, accumulate(sizes), strict=True)
+                for place in range(end - size, end)
+                if row.line == len(KEYS)
+            ],
+            dtype=torch.long,
+        )
+        sides = choosable[answering][:, self.sides]
+        choosable[answering] = float("-inf")
+        choosable[answering[:, None], self.sides] = sides
+        return [part.tolist() for part in torch.split(pick(choosable), sizes)]
+
+    def _follow(
+        self, row: Written, draft: Sequence[int], picked: Sequence[int], seen: Tensor
+    ) -> int:
+        """Choose on as long as the draft holds; how many of its tokens were kept."""
+        kept = 0
+        while True:
+            line, before = row.line, row.written[-ORDER:]
+            self._advance(row, picked[kept], seen[kept])
+            if row.done:
+                return kept
+            self.drafts.learn(line, before, picked[kept])
+            fed = sum(
+                1
+                for _ in takewhile(
+                    lambda two: two[0] == two[1], zip(row.chunk, draft[kept:], strict=False)
+                )
+            )
+            kept += fed
+            row.chunk = row.chunk[fed:]
+            if row.chunk:
+                return kept
+
+    def _draft(self, row: Written) -> list[int]:
+        """What probably follows the row's chunk, BLOCK tokens with it; never the closing."""
+        draft: list[int] = []
+        line, before = row.line, row.written[-ORDER:]
+        while not row.done and line < len(KEYS) and len(row.chunk) + len(draft) < BLOCK:
+            token = self.drafts.guess(line, before)
+            if token is None or (token == self.newline and line + 1 == len(KEYS)):
+                break
+            more = [token]
+            if token == self.newline:
+                line += 1
+                more += self.keys[line]
+            draft += more
+            before = [*before, *more][-ORDER:]
+        return draft[: max(0, BLOCK - len(row.chunk))]
 
     def _advance(self, row: Written, best: int, logits: Tensor) -> None:
-        """Decide the row's next chunk from the logits after its last one."""
-        row.chosen.append(True)
-        if row.line == len(KEYS):  # the chunk was the closing: this is the answer token
+        """Take the token that was picked from the logits after what the row has written."""
+        if row.line == len(KEYS):  # the closing is written: this is the answer token
             of_a, of_b = (float(logits[side]) for side in self.sides)
             row.logit_a = of_a - of_b
-            closing = self._ids("</answer>")
-            row.written += [best, *closing]
-            row.chosen += [False] * len(closing)
+            row.take(best, self._ids("</answer>"))
             return
-        row.chunk = [best]
         row.line_tokens += 1
         if best == self.newline:
             row.line, row.line_tokens = row.line + 1, 0
-            row.chunk += self.keys[row.line] if row.line < len(KEYS) else self.closing
+            row.take(best, self.keys[row.line] if row.line < len(KEYS) else self.closing)
         elif row.line_tokens > LINE_TOKENS:
-            row.chosen.pop()  # it is not written
             row.error = TruncatedError(
                 f"the line {KEYS[row.line]!r} did not end within {LINE_TOKENS} tokens"
             )
+        else:
+            row.take(best)
 
     def _text(self, row: Written) -> str:
         text: str = self.tokenizer.decode(row.written)
@@ -146,12 +209,13 @@ class GuidedDecoder:
         The names are fed, each level is read as its expectation over the ten digit tokens, and the
         likeliest digit goes on into the context, as in the training targets.
         """
-        state = _State(self.model, inputs)
+        cache = PackedRows(self.model, inputs)
         count = len(inputs["input_ids"])
         rated: list[dict[str, float]] = [{} for _ in range(count)]
         chunks = [self._ids(f"{NAMES[0]} ")] * count
         for name, following in zip(NAMES, [*NAMES[1:], None], strict=True):
-            logits = state.feed(chunks)[:, self.digits]  # (B, 10)
+            fed = cache.feed(chunks) if rated[0] else cache.read(chunks)
+            logits = torch.cat(fed)[:, self.digits]  # (B, 10)
             expected = logits.softmax(1) @ torch.arange(TOP + 1.0)  # (B,)
             for row, degree in zip(rated, expected.tolist(), strict=True):
                 row[name] = degree
@@ -159,62 +223,3 @@ class GuidedDecoder:
                 tail = self._ids(f" {following} ")
                 chunks = [[self.digits[best], *tail] for best in logits.argmax(1).tolist()]
         return rated
-
-
-class _State:
-    """The key-value cache, its mask and the rows' positions; `feed` appends one chunk a row."""
-
-    def __init__(self, model: Any, inputs: dict[str, Tensor]) -> None:
-        self.model = model
-        self.cache = DynamicCache(config=model.config.get_text_config())
-        self.mask = inputs["attention_mask"]  # (B, slots): 1 where a real token stands
-        self.first: dict[str, Tensor] | None = inputs
-
-    def repeat(self, copies: int, logits: Tensor) -> Tensor:
-        """Every row `copies` times, what is cached and its logits (B, V) -> (B copies, V)."""
-        self.cache.batch_repeat_interleave(copies)
-        self.mask = self.mask.repeat_interleave(copies, 0)
-        return logits.repeat_interleave(copies, 0)
-
-    def compact(self) -> None:
-        """Drop slots that hold padding in every row: real ones move to the right, in their order.
-
-        Rows at different paces leave two or three slots of padding a token, and the whole cache is
-        read and copied at each step. Keys carry their positions, so nothing else changes.
-        """
-        longest = int(self.mask.sum(1).max())
-        if self.mask.shape[1] <= SLACK * longest:
-            return
-        order = self.mask.argsort(dim=1, stable=True)[:, -longest:]  # (B, longest), padding first
-        self.mask = self.mask.gather(1, order)
-        for layer in self.cache.layers:
-            where = order[:, None, :, None].expand(-1, layer.keys.shape[1], -1, layer.keys.shape[3])
-            layer.keys = layer.keys.gather(2, where)  # (B, heads, longest, head size)
-            layer.values = layer.values.gather(2, where)
-
-    def feed(self, chunks: list[list[int]]) -> Tensor:
-        """Next-token logits (B, V) after each row's chunk; an empty chunk leaves a row as it is."""
-        width = max(map(len, chunks))
-        ids = torch.tensor([[0] * (width - len(chunk)) + chunk for chunk in chunks])
-        mask = torch.tensor([[0] * (width - len(chunk)) + [1] * len(chunk) for chunk in chunks])
-        more: dict[str, Tensor] = {}
-        if self.first is not None:  # the prompt and the first chunk go in together
-            more = {k: v for k, v in self.first.items() if k not in ("input_ids", "attention_mask")}
-            ids = torch.cat([self.first["input_ids"], ids], 1)
-            mask = torch.cat([self.first["attention_mask"], mask], 1)
-            self.first, self.mask = None, mask
-        else:
-            self.compact()
-            self.mask = torch.cat([self.mask, mask], 1)
-        positions = (self.mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        out = self.model(
-            input_ids=ids,
-            attention_mask=self.mask,
-            position_ids=positions,
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=1,
-            **more,
-        )
-        logits: Tensor = out.logits[:, -1].float()
-        return logits

@@ -22,6 +22,7 @@ from creative4u.errors import InputError
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
 from creative4u.selector.endpoints import Patience, is_url
 from creative4u.selector.evidence import ImageEvidence
+from creative4u.selector.half import halved
 from creative4u.selector.judge import Judge
 from creative4u.selector.local import LocalBackend
 from creative4u.selector.openai_backend import CONCURRENCY, OpenAIBackend
@@ -68,7 +69,8 @@ def load_judge(
         source = base_folder(str(model))
         config = read_config(Path(source)) if Path(source).is_dir() else PAPER
         loaded, processor = _loaded(source)
-    return judge_of(loaded, processor, EMBEDDED if model is None else str(model), config)
+    name = EMBEDDED if model is None else str(model)
+    return judge_of(halved(loaded), processor, name, config)
 
 
 @functools.cache
