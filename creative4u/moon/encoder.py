@@ -67,7 +67,7 @@ class Encoded:
 
 
 class Encoder(nn.Module):
-    """Backbone, mean pooling, projection, normalisation."""
+    """Backbone, mean pooling (by modality over frozen features), projection, normalisation."""
 
     def __init__(self, config: EncoderConfig, store: FeatureStore | None = None) -> None:
         super().__init__()
@@ -94,8 +94,11 @@ class Encoder(nn.Module):
     def forward(self, batch: Mapping[str, Tensor]) -> Encoded:
         """What `backbone.collate` gave, to vectors and gates."""
         hidden, mask = self.backbone(**batch)
-        weight = mask[..., None].to(hidden)
-        pooled = (hidden * weight).sum(1) / weight.sum(1)  # (B, W)
+        if isinstance(self.backbone, FeaturesBackbone):
+            pooled = self.backbone.pooled(hidden, mask)  # (B, W)
+        else:
+            weight = mask[..., None].to(hidden)
+            pooled = (hidden * weight).sum(1) / weight.sum(1)
         vectors = nn.functional.normalize(self.head(pooled), dim=-1)
         layers = self.backbone.experts()
         if not layers:

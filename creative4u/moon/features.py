@@ -57,6 +57,7 @@ class FeatureStore:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = None if folder is None else folder / f"r{RECIPE}"
         self._rows: dict[str, npt.NDArray[np.float16]] = {}
+        self._read_files: dict[tuple[Path, int, int], str] = {}  # path, time and size to the key
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             for part in sorted(self.folder.glob("*.npz")):
@@ -72,14 +73,22 @@ class FeatureStore:
 
     def files(self, files: Sequence[Path], load: Callable[[Path], Image.Image]) -> Array:
         """(N, 2768) rows of image files, looked up by their bytes; a known one is not decoded."""
-        keys = [f"f-{hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()}"
-                for path in files]  # fmt: skip
+        keys = [self._key(path) for path in files]
         return self._get(keys, lambda rows: image_features([load(files[row]) for row in rows]))
 
     def texts(self, texts: Sequence[str]) -> Array:
         """(N, 384) rows of texts."""
         keys = [f"t-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}" for text in texts]
         return self._get(keys, lambda rows: text_features([texts[row] for row in rows]), 1024)
+
+    def _key(self, path: Path) -> str:
+        """The key of a file's bytes; a file that has not changed is not read again."""
+        status = path.stat()
+        seen = (path, status.st_mtime_ns, status.st_size)
+        if seen not in self._read_files:
+            digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+            self._read_files[seen] = f"f-{digest}"
+        return self._read_files[seen]
 
     def _get(
         self, keys: Sequence[str], compute: Callable[[list[int]], Array], chunk: int = 64

@@ -115,6 +115,18 @@ class FeaturesBackbone(nn.Module):
             hidden = block(hidden, mask)
         return hidden, mask
 
+    def pooled(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """(N, W): the mean token of the image and the sentence, each at length one, added.
+
+        A plain mean over the tokens would count an image four times and a title once (our choice;
+        the papers' language models see many tokens of either).
+        """
+        weight = mask[..., None].to(hidden)
+        image = (hidden * weight)[:, :-1].sum(1)  # (N, W)
+        text = (hidden * weight)[:, -1]
+        normalize = nn.functional.normalize  # a part that is not there stays zero
+        return normalize(image, dim=-1) + normalize(text, dim=-1)
+
 
 def _strongest(probabilities: Tensor) -> Tensor:
     """The square root of the TOP largest of (..., 1000) probabilities, the rest zero."""

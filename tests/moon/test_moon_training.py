@@ -17,6 +17,7 @@ from creative4u.moon.behaviour import Behaviour
 from creative4u.moon.blend import blend
 from creative4u.moon.contents import Content
 from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
+from creative4u.moon.features_backbone import FeaturesBackbone
 from creative4u.moon.filtering import FilterConfig
 from creative4u.moon.guided import GuidedHeads
 from creative4u.moon.items import Item
@@ -193,3 +194,12 @@ def test_rate_warms_up_and_falls_to_a_tenth() -> None:
     assert [rate_at(step, settings) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
     assert rate_at(60, settings) == pytest.approx(0.55)
     assert rate_at(110, settings) == pytest.approx(0.1)
+
+
+def test_an_image_and_a_title_weigh_the_same_however_many_tokens() -> None:
+    backbone = FeaturesBackbone(layers=0)
+    hidden = torch.zeros(3, 5, backbone.width)
+    hidden[:, :4, 0], hidden[:, 4, 1] = 3.0, 2.0
+    mask = torch.tensor([[True] * 5, [True] * 4 + [False], [False] * 4 + [True]])
+    found = backbone.pooled(hidden, mask)[:, :2].tolist()
+    assert found == [[1, 1], [1, 0], [0, 1]]
