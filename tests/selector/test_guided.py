@@ -85,7 +85,7 @@ def test_drafts_change_nothing(
     backend: LocalBackend, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoder = backend.decoder
-    inputs = backend._inputs([p.messages for p in prompts], [list(p.images) for p in prompts])
+    inputs = backend._inputs([prompts[0].messages], [list(prompts[0].images)])
     monkeypatch.setattr(decoder, "drafts", Drafts())
     passes: list[int] = []
     hook = decoder.model.register_forward_pre_hook(lambda *_: passes.append(1))
