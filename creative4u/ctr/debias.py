@@ -26,7 +26,7 @@ Floats = NDArray[np.float32]
 class DebiasConfig:
     """`head` and `tail` are the shares of creatives with most and fewest impressions."""
 
-    weight: float = 0.05  # lambda of L = BCE + lambda L_S3
+    weight: float = 0.01  # lambda of L = BCE + lambda L_S3
     temperature: float = 0.2
     head: float = 0.3
     tail: float = 0.3

@@ -1,7 +1,7 @@
 """Impressions in, click logits out: ids, behaviour, visual feature, CUBE and S3's network.
 
-logit = MLP([ids, crosses, numbers, ID interest, g(z), CUBE]) + bias[position]. The position stands
-outside of the MLP (our choice), so that scoring can put every creative at position 1.
+logit = MLP([ids, crosses, numbers, ID interest, g(z), CUBE]) + scale * bias[position]. The position
+stands outside of the MLP (our choice), so that scoring can put every creative at position 1.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from creative4u.ctr.cube import Cube, IdInterest
 from creative4u.ctr.dataset import Batch
 from creative4u.ctr.debias import DebiasNetwork
 from creative4u.ctr.features import ROLES, UNSEEN, Fields
+
+POSITION_SCALE = 20.0  # a step of Adam moves a bare bias by the learning rate, whatever it lacks
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class CTRModel(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits. In training, `id_dropout` of the rows lose user or creative and item ids."""
         logits: Tensor = self.tower(self.describe(batch))[:, 0]
-        biased: Tensor = logits + self.position(batch.position)[:, 0]
+        biased: Tensor = logits + POSITION_SCALE * self.position(batch.position)[:, 0]
         return biased
 
     def describe(self, batch: Batch) -> Tensor:

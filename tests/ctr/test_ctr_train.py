@@ -12,7 +12,7 @@ from creative4u.ctr.dataset import Batch
 from creative4u.ctr.embeddings import Embeddings, load_embeddings
 from creative4u.ctr.features import read_fields
 from creative4u.ctr.fit import FitConfig, fit
-from creative4u.ctr.model import CTRModel, ModelConfig
+from creative4u.ctr.model import POSITION_SCALE, CTRModel, ModelConfig
 from creative4u.ctr.predictor import load_predictor
 from creative4u.ctr.shop import count_cells, read_shop
 from creative4u.ctr.train import (
@@ -134,7 +134,7 @@ def test_position_stands_outside_of_the_tower() -> None:
     batch = random_batch(4)
     first = model(replace(batch, position=torch.ones(4, dtype=torch.long)))
     third = model(replace(batch, position=torch.full((4,), 3)))
-    assert torch.allclose(third - first, torch.full((4,), 2.0))
+    assert torch.allclose(third - first, torch.full((4,), 2.0 * POSITION_SCALE))
 
 
 def test_ids_never_shown_share_one_bucket() -> None:
