@@ -2,10 +2,13 @@
 
 Run: creative4u rft weigh runs/data/seen/pairs.jsonl --out runs/weights.json
 
-Logistic regression of the label on the gaps between what the judge is shown of both images, without
-a constant, so that exchanging A and B exchanges the odds; every file counts the same. The penalty
-is chosen, and the figures are given, on pairs of the validation split. Source: our choice; it is
-the coherence reward's idea (weights learnt from training labels) on degrees instead of answers.
+A generalised additive model: what a degree is worth is a broken line over `differences.KNOTS`, and
+the label's log odds are the sum of the gaps in worth, without a constant, so that exchanging A and
+B exchanges the odds. Where a degree's meaning says which way it counts, its line may not turn
+(FOR, AGAINST): rendered pictures hardly reach the ends of some scales, and photographs do. The
+penalty on steep lines is chosen, and the figures are given, on pairs of the validation split.
+Source: our choice; it is the coherence reward's idea (weights learnt from training labels) on
+degrees instead of answers.
 """
 
 from __future__ import annotations
@@ -16,18 +19,21 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from creative4u.errors import InputError
 from creative4u.images import load_image
 from creative4u.schema import CreativePair
-from creative4u.selector.differences import BEARING
+from creative4u.selector.differences import BEARING, KNOTS
 from creative4u.selector.judge import Judge, PairRequest
 from rft.rows import read_jsonl
 from rft.sft import read_pairs
 
 NAMES = tuple(name for key, names in BEARING.items() if key != "click" for name in names)
-PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C
+FOR = {"words", "query", "title", "whole", "stand_out"}  # more of it never counts against
+AGAINST = {"cover", "dark", "blur", "clutter"}  # more of it never counts for
+PENALTIES = (1.0, 10.0, 100.0)  # on squared slopes
 LEAST = 20  # pairs; fewer teach nothing
 KEPT = 200  # pairs between two lines of progress
 Floats = npt.NDArray[np.float64]
@@ -41,39 +47,48 @@ def weigh(
     out: Path,
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, float]:
-    """Fit on the training split, write {name: log odds a degree} to `out`, give the figures.
+    """Fit on the training split, write {name: log odds at KNOTS} to `out`, give the figures.
+
+    A figure under a degree's name is its worth at 9 less its worth at 0.
 
     What is seen is kept in `out` with suffix .seen.jsonl, where a killed run goes on. Raises
     InputError where there are too few labelled pairs.
     """
-    known = [(number, pair, path.parent) for number, path in enumerate(files)
-             for pair in read_pairs(path) if pair.label and pair.split in ("train", "validation")]
-    seen = _observed([(pair, folder) for _, pair, folder in known], judge, out, progress)
-    gap = np.array([_row(seen[pair.pair_id]) for _, pair, _ in known]).reshape(-1, len(NAMES))
-    side = np.array([pair.label == "A" for _, pair, _ in known])
-    source = np.array([number for number, _, _ in known])
-    train = np.array([pair.split == "train" for _, pair, _ in known])
+    known = [(pair, path.parent) for path in files for pair in read_pairs(path)
+             if pair.label and pair.split in ("train", "validation")]
+    seen = _observed(known, judge, out, progress)
+    gap = np.array([_row(seen[pair.pair_id]) for pair, _ in known]).reshape(len(known), -1)
+    side = np.array([pair.label == "A" for pair, _ in known])
+    train = np.array([pair.split == "train" for pair, _ in known])
     if train.sum() < LEAST or (~train).sum() < LEAST:
         raise InputError(f"got {train.sum()} training and {(~train).sum()} validation pairs with a "
                          f"label; at least {LEAST} of each are needed")
-    counts = np.bincount(source[train], minlength=len(files))
-    share = len(known) / np.maximum(1, counts)[source]
-    fits = [_fitted(gap[train], side[train], share[train], penalty) for penalty in PENALTIES]
-    best = max(fits, key=lambda weights: _right(gap[~train] @ weights, side[~train]))
-    weights = {name: round(float(weight), 4)
-               for name, weight in zip(NAMES, best, strict=True) if weight}
-    out.write_text(json.dumps(weights, indent=2) + "\n", "utf-8")
-    return weights | {"validation_accuracy": _right(gap[~train] @ best, side[~train]),
-                      "validation_pairs": float((~train).sum()),
-                      "training_pairs": float(train.sum())}
+    fits = [_fitted(gap[train], side[train], penalty) for penalty in PENALTIES]
+    best = max(fits, key=lambda worth: _right(gap[~train] @ worth, side[~train]))
+    curves = {name: [0.0, *np.cumsum(steps).round(3).tolist()]
+              for name, steps in zip(NAMES, best.reshape(len(NAMES), -1), strict=True)
+              if steps.any()}
+    out.write_text(json.dumps(curves, indent=1) + "\n", "utf-8")
+    return {name: curve[-1] for name, curve in curves.items()} | {
+        "validation_accuracy": _right(gap[~train] @ best, side[~train]),
+        "validation_pairs": float((~train).sum()), "training_pairs": float(train.sum())}
 
 
-def _fitted(gap: Floats, side: npt.NDArray[np.bool_], share: Floats, penalty: float) -> Floats:
-    model = LogisticRegression(fit_intercept=False, C=penalty, max_iter=1000)
-    # both ways of every pair: no side is likelier, and both classes are always there
-    model.fit(np.concatenate([gap, -gap]), np.concatenate([side, ~side]), np.tile(share, 2))
-    weights: Floats = model.coef_[0]
-    return weights
+def _fitted(gap: Floats, side: npt.NDArray[np.bool_], penalty: float) -> Floats:
+    """(N, names x steps) gaps to the worth of each step from one knot to the next."""
+    sign = np.where(side, 1.0, -1.0)
+    slope = penalty / np.tile(np.diff(KNOTS), len(NAMES))
+
+    def loss(worth: Floats) -> tuple[float, Floats]:
+        odds = sign * (gap @ worth)
+        found = np.logaddexp(0, -odds).sum() + (slope * worth**2).sum() / 2
+        return float(found), slope * worth - gap.T @ (sign * expit(-odds))
+
+    bounds = [(0.0 if name in FOR else None, 0.0 if name in AGAINST else None)
+              for name in NAMES for _ in KNOTS[1:]]
+    best: Floats = minimize(
+        loss, np.zeros(gap.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return best
 
 
 def _right(odds: Floats, side: npt.NDArray[np.bool_]) -> float:
@@ -81,9 +96,20 @@ def _right(odds: Floats, side: npt.NDArray[np.bool_]) -> float:
     return float(np.mean(np.where(odds == 0, 0.5, (odds > 0) == side)))
 
 
-def _row(seen: Seen) -> list[float]:
+def _row(seen: Seen) -> Floats:
+    """The gaps of one pair, (names, steps): how much of each step A has taken and B has not."""
     of_a, of_b = seen
-    return [of_a[name] - of_b[name] if name in of_a and name in of_b else 0.0 for name in NAMES]
+    row = np.zeros((len(NAMES), len(KNOTS) - 1))
+    for place, name in enumerate(NAMES):
+        if name in of_a and name in of_b:
+            row[place] = _taken(of_a[name]) - _taken(of_b[name])
+    return row
+
+
+def _taken(degree: float) -> Floats:
+    """The share of each step between two knots that lies below the degree."""
+    below: Floats = np.clip((degree - np.array(KNOTS[:-1])) / np.diff(KNOTS), 0, 1)
+    return below
 
 
 def _observed(pairs: Sequence[tuple[CreativePair, Path]], judge: Judge, out: Path,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from creative4u.errors import InputError
 from creative4u.schema import Record
+from creative4u.selector.differences import KNOTS
 from creative4u.selector.prompt import Instructions
 
 FILE_NAME = "creative4u.json"
+Curve = Annotated[tuple[float, ...], Field(min_length=len(KNOTS), max_length=len(KNOTS))]
 
 
 class JudgeConfig(Record):
@@ -23,8 +25,8 @@ class JudgeConfig(Record):
     `read` reads the words on each image (OCR) and tells how many lines there are and how many of
     the queries they meet; the words themselves are not shown to the model.
 
-    `weights` are the log odds that one degree more gives to a creative (`rft.weigh`);
-    the prompt then tells what speaks for whom and how much. Empty: it tells who has more of what.
+    `weights` are what each degree is worth, log odds at `differences.KNOTS` (`rft.weigh`); the
+    prompt then tells what speaks for whom and how much. Empty: it tells who has more of what.
 
     `first_lean` is the log odds that the model gives to whatever is shown first; it is taken off,
     so that no place wins (contextual calibration, Zhao et al. 2021, on the two orders).
@@ -37,7 +39,7 @@ class JudgeConfig(Record):
     match: bool = True
     read: bool = False
     instructions: Instructions = "brief"
-    weights: dict[str, float] = Field(default_factory=dict)
+    weights: dict[str, Curve] = Field(default_factory=dict)
     image_side: int | None = Field(224, ge=28)  # square pixels; None: as the processor has it
     first_lean: float = 0.0
     temperature: float = Field(1.0, gt=0)

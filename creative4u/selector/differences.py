@@ -8,10 +8,13 @@ labels (`rft.weigh`). Source: our choice, docs/experiments.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 TOTAL = "all"  # what the weighed differences come to
 UNIT = 10  # points are tenths of log odds
+KNOTS = (0.0, 1.0, 3.0, 6.0, 9.0)  # degrees whose worth is learnt; between them it is linear
 CITED = 2  # differences cited in a line at most
 # Which differences are told of in which line of the reasoning (our choice).
 BEARING = {
@@ -38,16 +41,20 @@ def differences(seen_a: str, seen_b: str) -> str:
     return _listed({name: int(of_a[name]) - int(of_b[name]) for name in shared}) or "nothing"
 
 
-def weighed(
-    degrees_a: Mapping[str, float], degrees_b: Mapping[str, float], weights: Mapping[str, float]
-) -> str:
+Worth = Mapping[str, Sequence[float]]  # degree's name -> log odds at each of KNOTS
+
+
+def weighed(degrees_a: Mapping[str, float], degrees_b: Mapping[str, float], worth: Worth) -> str:
     """What tells two images apart, by what it counts: `blur A+8 size B+2 all A+6`.
 
-    `weights` are log odds a degree. A gap belongs to the side that it speaks for, in tenths of log
-    odds, and their sum closes the list; "nothing" where nothing counts.
+    A gap in worth belongs to the side that it speaks for, in tenths of log odds, and their sum
+    closes the list; "nothing" where nothing counts.
     """
-    points = {name: UNIT * weight * (degrees_a[name] - degrees_b[name])
-              for name, weight in weights.items() if name in degrees_a and name in degrees_b}
+    points = {
+        name: UNIT * float(np.interp(degrees_a[name], KNOTS, curve)
+                           - np.interp(degrees_b[name], KNOTS, curve))
+        for name, curve in worth.items() if name in degrees_a and name in degrees_b
+    }
     told = (_listed(points), _listed({TOTAL: sum(points.values())}))
     return " ".join(part for part in told if part) or "nothing"
 

@@ -63,8 +63,11 @@ def test_what_decides_gets_the_weight_and_nothing_is_looked_at_twice(tmp_path: P
     figures = weigh(files, judge(eyes), out)
     weights = json.loads(out.read_text())
     assert set(weights) <= set(NAMES)
-    assert weights["blur"] < -0.1
-    assert abs(weights["size"]) < abs(weights["blur"]) / 4
+    assert weights["blur"][0] == 0
+    assert sorted(weights["blur"], reverse=True) == weights["blur"]  # it never counts for
+    assert weights["blur"][-1] < -1
+    assert abs(weights["size"][-1]) < abs(weights["blur"][-1]) / 4
+    assert figures["blur"] == weights["blur"][-1]
     assert figures["validation_accuracy"] == pytest.approx(0.9, abs=0.04)
     assert figures["validation_pairs"] == 60
     looked = eyes.looked

@@ -1,6 +1,6 @@
 """What tells two described images apart: widest gap first, mirrored by a swap, and cited."""
 
-from creative4u.selector.differences import BEARING, TOTAL, cite, differences, weighed
+from creative4u.selector.differences import BEARING, KNOTS, TOTAL, cite, differences, weighed
 from creative4u.selector.observations import NAMES, Match, Observation, describe
 from creative4u.selector.prompt import comparison_messages
 
@@ -52,7 +52,11 @@ def test_the_prompt_ends_with_them_where_there_are_observations() -> None:
     assert "More of it" not in str(comparison_messages("Boot", ("boots",)))
 
 
-WEIGHTS = {"blur": -0.13, "size": 0.21, "title": 0.04}
+def line(slope: float) -> tuple[float, ...]:
+    return tuple(slope * knot for knot in KNOTS)
+
+
+WEIGHTS = {"blur": line(-0.13), "size": line(0.21), "title": line(0.04)}
 OF_A = {"size": 6.2, "blur": 0.1, "sharp": 5.0, "title": 4.0}
 OF_B = {"size": 4.2, "blur": 6.1, "sharp": 5.0, "title": 5.0}
 
@@ -68,6 +72,12 @@ def test_a_swap_of_weighed_gaps_exchanges_the_sides_alone() -> None:
 def test_weighed_gaps_that_round_to_nothing_are_silent() -> None:
     assert weighed({"title": 4.0}, {"title": 5.0}, WEIGHTS) == "nothing"
     assert weighed({"size": 4.0}, {"title": 5.0}, WEIGHTS) == "nothing"
+
+
+def test_worth_is_linear_between_its_knots() -> None:
+    steps = {"blur": (0.0, -1.0, -2.0, -2.0, -2.0)}  # at 0, 1, 3, 6 and 9
+    assert weighed({"blur": 0.5}, {"blur": 2.0}, steps) == "blur A+10 all A+10"  # -0.5 and -1.5
+    assert weighed({"blur": 9.0}, {"blur": 4.0}, steps) == "nothing"
 
 
 def test_the_click_line_cites_the_sum() -> None:
