@@ -14,6 +14,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from creative4u.backbone.feature_cache import VisionCache, cache_vision
 from creative4u.backbone.names import base_folder
 from creative4u.errors import InputError
+from creative4u.selector.half import half_pays
 from rft.recipe import Lora
 
 # Linear layers of the language model alone: the vision tower stays frozen, so that its features
@@ -28,8 +29,7 @@ def half_precision_pays() -> bool:
 
     On a CPU with AVX-512 BF16 a training step took 0.37 of float32's time (docs/experiments.md).
     """
-    known = torch.cpu.get_capabilities()
-    return torch.cuda.is_available() or bool(known.get("avx512_bf16") or known.get("amx_tile"))
+    return torch.cuda.is_available() or half_pays()
 
 
 def load_base(base: str) -> tuple[Any, Any]:
