@@ -1,8 +1,9 @@
 """A model's own reasoning and the facts of both images in, how much of it the facts bear out.
 
 A small model is taught to quote no query and to name no product but the title's
-(`rft.rows.told_reasoning`), so three of its claims are put back into the checker's words before
-they are looked up: "answers a query", "shows a wrong product" and "shows another product".
+(`rft.rows.told_reasoning`), so four of its claims are put back into the checker's words before they
+are looked up: "answers a query", "shows the right product", "shows a wrong product" and "shows
+another product".
 Differences that it copies from its prompt to the head of a line ("blur A+6 size B+2; ...") are no
 claims of its own and are not counted.
 """
@@ -72,7 +73,7 @@ def claim_count(said: str) -> int:
 
 
 def restored(reasoning: str, a: Facts, b: Facts, queries: Sequence[str]) -> str:
-    """The reasoning with its three shortened claims in the checker's own words."""
+    """The reasoning with its shortened claims in the checker's own words."""
     lines = []
     for line in reasoning.split("\n"):
         key, colon, said = line.partition(": ")
@@ -91,5 +92,7 @@ def _restored(key: str, clause: str, a: Facts, b: Facts, queries: Sequence[str])
         quoted = f'"{noun(met[0])}"' if met else '"none"'
         return re.sub(r"(answers?) a query", lambda match: f"{match[1]} {quoted}", clause)
     shown = noun(views[0].shown)
+    right = noun(views[0].product)
+    clause = re.sub(r"(shows?) the right product(?!,)", rf"\1 the right product, {right}", clause)
     clause = re.sub(r"(shows?) a wrong product(?!,)", rf"\1 a wrong product, {shown}", clause)
     return re.sub(r"(shows?) another product", rf"\1 {shown} instead", clause)

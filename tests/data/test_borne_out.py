@@ -51,8 +51,13 @@ def test_shortened_claims_hold_exactly_where_they_are_true() -> None:
     assert restored(line, A, B, ()) == (
         "title_hit: A shows a wrong product, boot; B shows a wrong product, tin can. A>B"
     )
+    both = restored("title_hit: both show the right product. A=B", A, B, ())
+    assert both == "title_hit: both show the right product, boot. A=B"
     _, said = reason(A, B, (), "A", "seed")
-    for claim, refused in (("A shows another product", 1), ("B shows another product", 0)):
+    for claim, refused in (
+        ("A shows another product", 1), ("B shows another product", 0),
+        ("A shows the right product", 0), ("B shows the right product", 1),
+    ):
         checks = BorneOut({"a.png": A, "b.png": B})
         told = "\n".join(
             f"title_hit: {claim}. A>B" if row.startswith("title_hit") else row
