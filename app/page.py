@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 from starlette.middleware import Middleware
 
 from app import render, tab_best_of, tab_compare, tab_history
@@ -19,6 +20,7 @@ from app.guard import Guard
 from app.moon_panel import Moon, load_moon
 from app.store import Store
 from creative4u.errors import InputError
+from creative4u.selector.judge import PairRequest
 
 MAX_UPLOAD = "20mb"
 KEEP = 6 * 3600  # seconds that uploads and downloads stay on disk; all go when the server stops
@@ -99,6 +101,9 @@ def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = N
     """Load the judge, then serve the page until Ctrl+C. `store` is an SQLAlchemy URL."""
     from creative4u.selector.load import load_judge  # torch: only when a page is really served
 
-    page = start(load_judge(model), Store(store), host, port, load_moon(), Ctr())
+    judge = load_judge(model)
+    blank = Image.new("RGB", (224, 224), "white")
+    judge.shown(PairRequest(blank, blank, "product", ("product",)))  # all that looks is loaded
+    page = start(judge, Store(store), host, port, load_moon(), Ctr())
     print(f"Creative4U is ready: open {page.local_url} (Ctrl+C stops it)", flush=True)
     page.block_thread()
