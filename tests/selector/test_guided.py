@@ -78,7 +78,7 @@ def test_every_key_is_written_and_feeding_it_at_once_changes_nothing(
             pixel_attention_mask=inputs["pixel_attention_mask"],
         )
     of_a, of_b = (float(out.logits[0, -1, side]) for side in decoder.sides)
-    assert of_a - of_b == pytest.approx(told.logit_a, abs=0.1 if half_pays() else 1e-3)
+    assert of_a - of_b == pytest.approx(told.logit_a, abs=0.3 if half_pays() else 1e-3)
 
 
 def test_drafts_change_nothing(
