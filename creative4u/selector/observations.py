@@ -95,8 +95,3 @@ def shown(observation: Observation, match: Match | None = None) -> Shown:
         told = {"title": match.title, "query": match.queries, "words": match.words}
         degrees |= {name: degree for name, degree in told.items() if degree is not None}
     return Shown(degrees, observation.looks_like)
-
-
-def describe(observation: Observation, match: Match | None = None) -> str:
-    """The line of `shown`."""
-    return shown(observation, match).text

@@ -77,7 +77,7 @@ def comparison_messages(
 ) -> Messages:
     """The comparison prompt: two image placeholders, A first. Title and queries must be clean.
 
-    `observations` are the facts of A and B as `observations.describe` writes them, or None for the
+    `observations` are the facts of A and B as `observations.Shown` tells them, or None for the
     paper's single pass. `apart` is what tells them apart as `differences.weighed` writes it; where
     it is None, the gaps between their levels stand there.
     """

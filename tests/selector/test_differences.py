@@ -1,7 +1,7 @@
 """What tells two described images apart: widest gap first, mirrored by a swap, and cited."""
 
 from creative4u.selector.differences import BEARING, KNOTS, TOTAL, cite, differences, weighed
-from creative4u.selector.observations import NAMES, Match, Observation, describe
+from creative4u.selector.observations import NAMES, Match, Observation, shown
 from creative4u.selector.prompt import comparison_messages
 
 A = "size 6 text 0 blur 0 sharp 5 title 4 like ping-pong ball"
@@ -42,13 +42,13 @@ def test_levels_as_they_are_described_are_found_again() -> None:
     one = Observation(asked=degrees, measured={"sharp": 2.4}, looks_like="running shoe")
     other = one.model_copy(update={"asked": {**degrees, "dark": 9.0}})
     match = Match(title=3.0, queries=5.0)
-    told = differences(describe(one, match), describe(other, match))
+    told = differences(shown(one, match).text, shown(other, match).text)
     assert told == f"dark B+{9 - NAMES.index('dark')}"
 
 
 def test_the_prompt_ends_with_them_where_there_are_observations() -> None:
-    shown = comparison_messages("Boot", ("boots",), (A, B))[0]["content"][-1]["text"]
-    assert shown.endswith("\nMore of it: blur B+6 size A+2 title B+1")
+    told = comparison_messages("Boot", ("boots",), (A, B))[0]["content"][-1]["text"]
+    assert told.endswith("\nMore of it: blur B+6 size A+2 title B+1")
     assert "More of it" not in str(comparison_messages("Boot", ("boots",)))
 
 
@@ -86,5 +86,5 @@ def test_the_click_line_cites_the_sum() -> None:
 
 def test_the_prompt_says_that_they_are_weighed() -> None:
     apart = "blur A+8 size A+4 all A+12"
-    shown = comparison_messages("Boot", ("boots",), (A, B), apart=apart)[0]["content"][-1]
-    assert shown["text"].endswith("\nSpeaks for it: blur A+8 size A+4 all A+12")
+    told = comparison_messages("Boot", ("boots",), (A, B), apart=apart)[0]["content"][-1]
+    assert told["text"].endswith("\nSpeaks for it: blur A+8 size A+4 all A+12")

@@ -14,7 +14,7 @@ from stub_openai import Body, Listed, StubServer, choice_of, verdict_tokens
 from creative4u.errors import InputError
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.judge import Judge
-from creative4u.selector.observations import Match, Observation, describe
+from creative4u.selector.observations import Match, Observation, shown
 from creative4u.selector.openai_backend import OpenAIBackend
 from creative4u.selector.prompts_only import PromptsOnly
 from creative4u.serving.batch_format import read_answers, write_requests
@@ -106,7 +106,7 @@ def test_requests_are_what_run_batch_takes(tmp_path: Path) -> None:
     assert {(line["method"], line["url"]) for line in lines} == {("POST", "/v1/chat/completions")}
     first, second = (line["body"]["messages"][0]["content"] for line in lines[:2])
     assert first[1] == second[3]  # the orders show the same two images the other way round
-    facts = describe(Observation(asked={"size": 6.0}, measured={}))
+    facts = shown(Observation(asked={"size": 6.0}, measured={})).text
     assert first[2]["text"] == f" {facts}\nCreative B: "
     assert not (tmp_path / "out.jsonl").exists()
 
