@@ -1,7 +1,8 @@
 """A file of pairs in, OpenAI batch requests out; their answers in, a file of verdicts out.
 
     creative4u judge pairs.jsonl -o verdicts.jsonl --to-batch requests.jsonl
-    vllm run-batch -i requests.jsonl -o answers.jsonl --model FOLDER
+    python -m creative4u.serving.vllm_cli run-batch \\
+        -i requests.jsonl -o answers.jsonl --model FOLDER
     creative4u judge pairs.jsonl -o verdicts.jsonl --from-batch answers.jsonl
 
 What is known before the answers (rows, bad rows, facts, the model's config) waits beside OUT, in

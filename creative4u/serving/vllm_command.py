@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,22 +41,24 @@ class ServeConfig:
         return f"http://{HOST}:{self.port}"
 
 
-def vllm_program() -> str:
-    """The `vllm` command of this environment; raises BackendError that says how to install it."""
-    beside = Path(sys.executable).with_name("vllm")
-    found = str(beside) if beside.is_file() else shutil.which("vllm")
+def vllm_program() -> list[str]:
+    """What starts vLLM's command line: that of this environment, by `vllm_cli`, or another's on the
+    PATH; raises BackendError that says how to install it."""
+    if Path(sys.executable).with_name("vllm").is_file():
+        return [sys.executable, "-P", "-m", "creative4u.serving.vllm_cli"]
+    found = shutil.which("vllm")
     if found is None:
         raise BackendError(HOW_TO_INSTALL)
-    return found
+    return [found]
 
 
-def vllm_command(program: str, model: Servable, config: ServeConfig) -> list[str]:
+def vllm_command(program: Sequence[str], model: Servable, config: ServeConfig) -> list[str]:
     """`vllm serve` for a judge: loopback, two images a prompt, greedy, no media from anywhere.
 
     `--allowed-media-domains` and `--allowed-local-media-path` stay away: images come in requests.
     On a CPU float32 and eager mode (STACK: the right type there, and a start four times as fast).
     """
-    words = [program, "serve", model.source, "--served-model-name", model.name]
+    words = [*program, "serve", model.source, "--served-model-name", model.name]
     words += ["--host", HOST, "--port", str(config.port)]
     words += ["--chat-template-content-format", "openai"]  # image parts stay where they stand
     for name, value in engine_options(model, config.gpu).items():

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from creative4u.errors import BackendError, InputError
 from creative4u.selector.config import PAPER
 from creative4u.selector.judge import Judge
 from creative4u.selector.openai_backend import OpenAIBackend
+from creative4u.serving import vllm_cli
 from creative4u.serving.child import Child
 from creative4u.serving.serve import check_port, serve, try_judgement
 from creative4u.serving.vllm_command import (
@@ -159,7 +161,7 @@ def test_the_command_keeps_to_loopback_and_fits_the_machine(tmp_path: Path) -> N
         json.dumps({"text_config": {"max_position_embeddings": 2048}})
     )
     model = Servable(str(tmp_path), "Creative4U-160M")
-    words = vllm_command("vllm", model, ServeConfig(8001))
+    words = vllm_command(["vllm"], model, ServeConfig(8001))
     after = dict(itertools.pairwise(words))
     assert words[:3] == ["vllm", "serve", str(tmp_path)]
     assert (after["--host"], after["--port"]) == ("127.0.0.1", "8001")
@@ -168,7 +170,7 @@ def test_the_command_keeps_to_loopback_and_fits_the_machine(tmp_path: Path) -> N
     assert "--enforce-eager" in words
     assert not [word for word in words if "media" in word]
     on_gpu = vllm_command(
-        "vllm", Servable("Qwen/Qwen2.5-VL-7B-Instruct", "q"), ServeConfig(gpu=True)
+        ["vllm"], Servable("Qwen/Qwen2.5-VL-7B-Instruct", "q"), ServeConfig(gpu=True)
     )
     assert not {"--dtype", "--enforce-eager"} & set(on_gpu)
     env = vllm_environment(ServeConfig(), {"PATH": "/bin", "VLLM_CPU_KVCACHE_SPACE": "7"})
@@ -186,4 +188,20 @@ def test_without_vllm_one_line_says_how_to_install_it(
     assert "pip install 'creative4u[serve]'" in result.stderr
     assert "pip uninstall torchvision torchaudio torchcodec" in result.stderr
     (tmp_path / "vllm").touch()
-    assert vllm_program() == str(tmp_path / "vllm")
+    ours = [str(tmp_path / "python"), "-P", "-m", "creative4u.serving.vllm_cli"]
+    assert vllm_program() == ours
+    (tmp_path / "vllm").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python")
+    assert vllm_program() == [str(tmp_path / "vllm")]  # of another environment, as it is
+
+
+def test_the_version_of_vllm_is_that_of_vllm_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def installed(name: str) -> str:
+        if name == "vllm-cpu":
+            return "0.32.0"
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(vllm_cli, "_version", installed)
+    assert vllm_cli.version("vllm") == "0.32.0"
+    with pytest.raises(metadata.PackageNotFoundError):
+        vllm_cli.version("vllm-gpu")
