@@ -80,7 +80,8 @@ def bench_judge(
     flop = _needed(source.source, measured)
     limit = {"flop_per_second": wall_rate, "flop_per_cpu_second": cpu_rate}
     figures = {
-        name: _figures(timed, flop, limit, config.cost_per_hour) for name, timed in measured.items()
+        name: _figures(timed, flop * timed.asked, limit, config.cost_per_hour)
+        for name, timed in measured.items()
     }
     return {
         "pairs": written["pairs"],
@@ -109,7 +110,8 @@ def parity(one: Timed, other: Timed) -> dict[str, Any]:
     probabilities lie apart; completions that do not follow the protocol are counted beside."""
     same = compared = unparsed = 0
     apart = []
-    for name, text in one.texts.items():
+    texts = dict(list(one.texts.items())[: other.asked])  # the other may have had the first alone
+    for name, text in texts.items():
         choices = []
         for said in (text, other.texts.get(name, "")):
             try:
@@ -124,8 +126,7 @@ def parity(one: Timed, other: Timed) -> dict[str, Any]:
     return {
         "compared": compared,
         "same_choice": same / compared if compared else None,
-        "same_text": sum(other.texts.get(n) == t for n, t in one.texts.items())
-        / max(1, len(one.texts)),
+        "same_text": sum(other.texts.get(n) == t for n, t in texts.items()) / max(1, len(texts)),
         "off_protocol": unparsed,
         "mean_difference": float(np.mean(apart)) if apart else None,
         "most_difference": float(np.max(apart)) if apart else None,
@@ -151,7 +152,7 @@ def _measured(names: Sequence[str], requests: Path, folder: str) -> Iterator[Tim
 
 
 def _needed(folder: str, measured: dict[str, Timed]) -> float:
-    """FLOP of all pairs, from the tokens that OURS (or whoever ran) took."""
+    """FLOP of one prompt and its completion, from the tokens that OURS (or whoever ran) took."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder)
@@ -161,7 +162,7 @@ def _needed(folder: str, measured: dict[str, Timed]) -> float:
     count = timed.asked
     cost = arithmetic(config)
     one = cost.completion(timed.prompt_tokens // count, timed.tokens // count)
-    return count * (one + cost.image)  # an image for each order: two a pair, each encoded once
+    return one + cost.image  # an image for each order: two a pair, each encoded once
 
 
 def _figures(
@@ -169,6 +170,7 @@ def _figures(
 ) -> dict[str, Any]:
     pairs = timed.asked / 2
     told: dict[str, Any] = {
+        "pairs": pairs,
         "pairs_per_second": pairs / timed.seconds,
         "pairs_per_cpu_second": pairs / timed.cpu_seconds,
         "tokens_per_second": timed.tokens / timed.seconds,

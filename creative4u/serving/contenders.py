@@ -22,6 +22,7 @@ from creative4u.serving.machine import tree_cpu_seconds, tree_peak_bytes
 from creative4u.serving.requests_file import Asked, prompt_of, read_requests
 
 BATCH = 8  # pairs at once, as `creative4u judge` takes them in process
+AT_MOST = {"transformers": 6}  # pairs: one prompt at a time, so its rate hangs on no number of them
 NGRAM = {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4,
          "prompt_lookup_min": 2}  # fmt: skip
 
@@ -154,8 +155,9 @@ def main(names: Sequence[str], requests: Path, folder: str) -> None:
     """Print one JSON line a contender; those of vLLM share an engine where their options agree."""
     from creative4u.serving.vllm_contenders import VLLM, run_vllm
 
-    asked = read_requests(requests)
+    every = read_requests(requests)
     for name in names:
+        asked = every[: 2 * AT_MOST.get(name, len(every))]
         timed, began = Timed(name, len(asked)), time.perf_counter()
         if name in CONTENDERS:
             CONTENDERS[name](asked, folder, timed)

@@ -76,6 +76,8 @@ def test_parity_by_hand() -> None:
     assert told["off_protocol"] == 1
     assert told["most_difference"] == pytest.approx(0.7310586 - 0.2689414)
     assert told["mean_difference"] == pytest.approx(0.4621172 / 2)
+    two.asked, two.texts = 2, {"1": a, "2": b}  # had the first pair alone
+    assert parity(one, two)["same_text"] == 1.0
 
 
 def test_cpu_seconds_count_children_and_not_waiting() -> None:
