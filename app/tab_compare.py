@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
 
 from app import render
+from app.aside import PATIENCE, Aside, Asides
 from app.compare import OVER, Desk, View, compare, read
 from app.ctr_panel import Ctr
 from app.moon_panel import Moon
@@ -25,7 +27,7 @@ IDLE = """<div class="c4-idle"><h2>Which one will be clicked?</h2>
 
 def build(desk: Desk, downloads: Path, moon: Moon | None = None, ctr: Ctr | None = None) -> None:
     """Lay out the tab inside the current Blocks and wire it to `compare`, MOON and CTR model."""
-    stops = Stops()
+    stops, asides = Stops(), Asides()
     with gr.Row(elem_classes="c4-sheet"):
         with gr.Column(scale=4, min_width=320, elem_classes="c4-form"):
             with gr.Row(elem_classes="c4-uploads"):
@@ -47,11 +49,23 @@ def build(desk: Desk, downloads: Path, moon: Moon | None = None, ctr: Ctr | None
 
     def run(upload_a: str | None, upload_b: str | None, words: str,
             searches: str, visitor: gr.Request) -> Iterator[Updates]:
+        """MOON looks beside the judge; what it says stands there before the choice does."""
         before: View | None = None
+        looking: Aside | None = None
+        if moon is not None:
+            looking = asides.start(partial(moon.fill, upload_a, upload_b, words, searches))
         with stops.running(visitor) as flag:
             for view in compare(desk, upload_a, upload_b, words, searches, flag):
+                if before is None:
+                    yield {likeness: ""}  # of the pair before
+                if looking is not None:
+                    said = looking.news(PATIENCE if view.phase == "done" else 0.0)
+                    if said is not None:
+                        yield {likeness: said}
                 yield draw(view, before)
                 before = view
+        if looking is not None:
+            looking.drop()
 
     def draw(view: View, before: View | None) -> Updates:
         """What changed since `before`: a button that is sent anew may miss a click."""
@@ -74,11 +88,8 @@ def build(desk: Desk, downloads: Path, moon: Moon | None = None, ctr: Ctr | None
         return updates | panel.running(view, before)
 
     go.click(run, [image_a, image_b, title, queries],
-             [note_a, note_b, note_words, status, go, stop, *panel.parts],
+             [note_a, note_b, note_words, status, go, stop, likeness, *panel.parts],
              show_progress="hidden", concurrency_limit=None, api_visibility="private")
-    if moon is not None:
-        go.click(moon.fill, [image_a, image_b, title, queries], likeness,
-                 show_progress="hidden", concurrency_limit=1, api_visibility="private")
     stop.click(stops.stop, queue=False, api_visibility="private")
     for image, note in ((image_a, note_a), (image_b, note_b)):
         image.upload(_look, image, [image, note], show_progress="hidden", api_visibility="private")

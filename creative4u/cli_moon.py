@@ -95,6 +95,9 @@ def evaluate(
     encoder: EncoderFile = None,
     features: Features = None,
     baselines: Annotated[bool, typer.Option(help="Measure the baselines beside it.")] = True,
+    validation: Annotated[
+        bool, typer.Option(help="A shop: ask for a cut of its training things, to choose by.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Retrieval between modalities, categories and attributes, with the baselines beside it.
@@ -118,7 +121,7 @@ def evaluate(
             found = measure(model, read_source(items, kind, columns, images), store, baselines)
         else:
             assert world is not None
-            found = evaluate_shop(model, world, store, baselines)
+            found = evaluate_shop(model, world, store, baselines, validation)
     if json:
         print_json(found)
     elif items is not None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from creative4u.moon.baselines import Embeds
 from creative4u.moon.benchmark import interval, ranked
-from creative4u.moon.encoder import EncoderConfig, load_encoder
+from creative4u.moon.encoder import RESIDUAL, EncoderConfig, load_encoder
 from creative4u.moon.evaluate import DIRECTIONS
 from creative4u.moon.features import FeatureStore
 from creative4u.moon.listings import Gallery, read_gallery
@@ -32,8 +32,11 @@ K = 10
 WHOLE = "whole method"
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     WHOLE: {},
-    "without MoE": {"encoder": EncoderConfig(experts=0)},
-    "guided experts beside": {"encoder": EncoderConfig(experts=6, guided=2)},
+    "without MoE": {"encoder": replace(RESIDUAL, experts=0)},
+    "guided experts beside": {"encoder": replace(RESIDUAL, experts=6, guided=2)},
+    "sentences trained too": {"encoder": replace(RESIDUAL, still=False)},
+    "without the look part": {"encoder": EncoderConfig(), "meaning_rate": 1.0},
+    "meaning at the full rate": {"meaning_rate": 1.0},
     "without alignment": {"alignment": False},
     "without co-augmentation": {"augment": False, "views": ""},
     "without filtering": {"filter": False},

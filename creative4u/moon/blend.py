@@ -5,7 +5,8 @@
 Weights between the zero-shot start and the trained ones hold up better on what training has not
 seen than either end (WiSE-FT, arXiv 2109.01903, whose default of one half is ours). Only what
 shapes the start's answers is blended: at its start the encoder is ConSE whatever its attention, FFN
-and gates are, since all that they add goes through matrices that are zero.
+and gates are, since all that they add goes through matrices that are zero. How much an image weighs
+stays as trained.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from creative4u.errors import InputError
 from creative4u.moon.encoder import Encoder
 from creative4u.moon.features_backbone import FeaturesBackbone
 
-SILENT = ("qkv", "norm1", "norm2", "mlp.0", "mlp.dense.0", "mlp.down", "mlp.gate", "alignment")
+SILENT = ("qkv", "norm1", "norm2", "mlp.0", "mlp.dense.0", "mlp.down", "mlp.gate", "alignment",
+          "shares")  # fmt: skip
 
 
 def blend(trained: Encoder, share: float = 0.5) -> Encoder:

@@ -38,7 +38,11 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Which encoder; `experts` 0 leaves the dense FFN (the ablation "without MoE")."""
+    """Which encoder; `experts` 0 leaves the dense FFN (the ablation "without MoE").
+
+    Over frozen features the last `look` of `dim` numbers say what an image looks like, the others
+    what image and title mean; `still` keeps the sentence's own map as it is at the start.
+    """
 
     backbone: Literal["features", "vlm", "qwen"] = "features"
     layers: int = 2
@@ -49,12 +53,22 @@ class EncoderConfig:
     experts: int = 4
     rank: int = 8
     guided: int = 0
+    look: int = 0
+    still: bool = False
 
     def __post_init__(self) -> None:
         if self.backbone not in ("features", "vlm", "qwen"):
             raise InputError(f"backbone is features, vlm or qwen, not {self.backbone!r}")
         if not self.dims or list(self.dims) != sorted(set(self.dims)) or self.dims[-1] != self.dim:
             raise InputError(f"dims must rise and end with {self.dim}, not {self.dims}")
+        if (self.look or self.still) and self.backbone != "features":
+            raise InputError("look and still are of the backbone over frozen features")
+        if not 0 <= self.look < self.dim:
+            raise InputError(f"look is 0 to {self.dim - 1}, not {self.look}")
+
+
+# What begins as ConSE and DINOv2 side by side and learns a correction of what images say.
+RESIDUAL = EncoderConfig(dim=768, dims=(32, 64, 128, 256, 384, 768), look=384, still=True)
 
 
 @dataclass(frozen=True)
@@ -74,11 +88,14 @@ class Encoder(nn.Module):
         self.config = config
         self.backbone: FeaturesBackbone | VLMBackbone | QwenBackbone
         if config.backbone == "features":
-            self.backbone = FeaturesBackbone(config.layers, store=store)
+            self.backbone = FeaturesBackbone(
+                config.layers, store=store, look=config.look, still=config.still
+            )
         else:
             kind = VLMBackbone if config.backbone == "vlm" else QwenBackbone
             self.backbone = kind(config.base, config.layers)
-        self.head = nn.Linear(self.backbone.width, config.dim, bias=False)
+        self.head = nn.Linear(self.backbone.width, config.dim - config.look, bias=False)
+        self.head.weight.requires_grad_(not config.still)  # else it would turn the sentences too
         self.alignment = ModalityAlignment(max(config.experts, 1))
         if config.experts:
             self.backbone.upcycle(config.expert_layers, config.experts, config.rank, config.guided)
@@ -88,8 +105,24 @@ class Encoder(nn.Module):
         if isinstance(self.backbone, FeaturesBackbone):
             rotation = self.backbone.start_from_conse()
             with torch.no_grad():
-                self.head.weight.copy_(rotation[: self.config.dim])
+                self.head.weight.copy_(rotation[: len(self.head.weight)])
         return self
+
+    def start_from(self, contents: Sequence[Content]) -> Encoder:
+        """`start`, and for a still sentence the images centred on those of `contents`."""
+        self.start()
+        if self.config.still and isinstance(self.backbone, FeaturesBackbone):
+            self.backbone.centre(self.backbone.collate(contents)["image"])
+        return self
+
+    def meaning(self) -> list[nn.Parameter]:
+        """What decides where an image stands among the sentences: all but its look."""
+        looks = ("look.", "shares")
+        return [
+            value
+            for name, value in self.backbone.named_parameters()
+            if value.requires_grad and not name.startswith(looks)
+        ]
 
     def forward(self, batch: Mapping[str, Tensor]) -> Encoded:
         """What `backbone.collate` gave, to vectors and gates."""
@@ -100,6 +133,10 @@ class Encoder(nn.Module):
             weight = mask[..., None].to(hidden)
             pooled = (hidden * weight).sum(1) / weight.sum(1)
         vectors = nn.functional.normalize(self.head(pooled), dim=-1)
+        if self.config.look:
+            assert isinstance(self.backbone, FeaturesBackbone)
+            seen = self.backbone.looks(batch["image"], batch["there"])
+            vectors = nn.functional.normalize(torch.cat([vectors, seen], dim=-1), dim=-1)
         layers = self.backbone.experts()
         if not layers:
             return Encoded(vectors, vectors.new_ones(len(vectors), 1), vectors.new_empty(0))

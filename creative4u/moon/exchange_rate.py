@@ -91,7 +91,7 @@ def main(config: ExchangeConfig) -> dict[str, Any]:
         PosttrainConfig(
             out=str(out), world=config.world, features=config.features, start=start,
             steps=config.steps, first_steps=config.first_steps, snapshot_steps=config.every,
-            checkpoint_steps=config.every, seed=config.seed,
+            checkpoint_steps=config.every, seed=config.seed, meaning_rate=1.0,
         )
     )  # fmt: skip
     gallery = read_gallery(world)

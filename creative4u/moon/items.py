@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -42,6 +42,22 @@ def split_of(name: str, test_share: float = 0.2) -> str:
     """train or test by a hash of the name, so that no kind of thing is in both."""
     share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
     return "test" if share < test_share else "train"
+
+
+def validation_cut(items: Sequence[Item], share: float = 0.25) -> list[Item]:
+    """The same items for choosing: `share` of the training things ask as test, test things go.
+
+    Things are kept apart by their names, as the test split is. What goes keeps its place in the
+    list, is of the split "away" and has no image any more.
+    """
+    chosen = []
+    for item in items:
+        if item.split == "test":
+            item = replace(item, split="away", images=())
+        elif split_of(f"validation {item.name}", share) == "test":
+            item = replace(item, split="test")
+        chosen.append(item)
+    return chosen
 
 
 def read_items(metadata: Path, kind: str | None = None) -> list[Item]:

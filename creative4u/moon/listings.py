@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from creative4u.errors import InputError
 from creative4u.moon.behaviour import Behaviour, read_behaviour
 from creative4u.moon.contents import Content
-from creative4u.moon.items import Item, read_world
+from creative4u.moon.items import Item, read_world, validation_cut
 
 Bools = npt.NDArray[np.bool_]
 QUALITIES = ("good", "stuffed", "bare")
@@ -77,9 +77,15 @@ def titles_of(folder: Path) -> list[tuple[str, ...]]:
     return [tuple(json.loads(row)[quality] for quality in QUALITIES) for (row,) in rows]
 
 
-def read_gallery(folder: Path, others: int = 4) -> Gallery:
-    """The benchmark of a shop; `others` listings of each training product. Raises InputError."""
+def read_gallery(folder: Path, others: int = 4, validation: bool = False) -> Gallery:
+    """The benchmark of a shop; `others` listings of each training product. Raises InputError.
+
+    `validation`: a cut of the training things asks and the test things are not there (`items`).
+    """
     items = read_world(folder)
+    if validation:
+        few = [replace(item, images=item.images[:others]) for item in items]
+        items = validation_cut(few)
     behaviour = read_behaviour(
         folder, len(items), least_bought=LEAST_BOUGHT, bought_share=BOUGHT_SHARE
     )

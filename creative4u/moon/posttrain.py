@@ -31,7 +31,7 @@ from creative4u.moon.experts import MODALITIES, load_balance
 from creative4u.moon.features import FeatureStore
 from creative4u.moon.guided import GUIDES, GuidedHeads
 from creative4u.moon.infonce import info_nce
-from creative4u.moon.items import read_world
+from creative4u.moon.items import Item, read_world, validation_cut
 from creative4u.moon.matryoshka import matryoshka
 from creative4u.moon.posttrain_config import PosttrainConfig
 from creative4u.moon.pretrain import shaken
@@ -262,11 +262,13 @@ class Posttraining:
         return (circle_loss(near, far) * kept).mean()
 
 
-def starting(config: PosttrainConfig, store: FeatureStore) -> Encoder:
-    """The encoder that post-training begins with."""
+def starting(config: PosttrainConfig, store: FeatureStore, items: Sequence[Item]) -> Encoder:
+    """The encoder that post-training begins with; a fresh one sees the training images first."""
     if config.start == "conse":
         torch.manual_seed(config.seed)
-        return Encoder(config.encoder, store).start()
+        learnt = [item for item in items if item.split == "train"]
+        shown = [Content(image=one) for item in learnt for one in item.images[: config.images]]
+        return Encoder(config.encoder, store).start_from(shown)
     return load_encoder(Path(config.start) if config.start else None, store)
 
 
@@ -274,10 +276,12 @@ def main(config: PosttrainConfig, stop_after: int | None = None) -> Path:
     """Load, train, save; returns the encoder's file."""
     accelerator = Accelerator()
     store = FeatureStore(Path(config.features)) if config.features else FeatureStore()
-    encoder = starting(config, store).to(accelerator.device)
     items, images = read_world(Path(config.world)), config.images
+    if config.validation:
+        items = validation_cut(items)
     if config.views and config.augment:
         items, images = with_views(items, Path(config.views), images)
+    encoder = starting(config, store, items).to(accelerator.device)
     behaviour = read_behaviour(
         Path(config.world),
         len(items),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from creative4u.moon import filtering
-from creative4u.moon.encoder import EncoderConfig
+from creative4u.moon.encoder import RESIDUAL, EncoderConfig
 from creative4u.moon.trainer import TrainConfig
 
 
@@ -15,9 +15,11 @@ class PosttrainConfig(TrainConfig):
 
     out: str = "runs/moon/posttrain"
     world: str = ""
+    meaning_rate: float = 0.1  # a shop teaches how its products look, hardly what things are called
     start: str = ""  # an encoder's file; the shipped one by default, "conse": a fresh `encoder`
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)  # of a fresh one
+    encoder: EncoderConfig = RESIDUAL  # of a fresh one
     features: str = "runs/moon/features"
+    validation: bool = False  # without the validation cut's things: for choosing
     images: int = 4  # the first images of an item that are learnt from
     first_steps: int = 150  # of step one, out of `steps`
     least_bought: int = 3  # purchases that make a positive; see `behaviour`

@@ -12,7 +12,7 @@ not, the student's similarities to a set of words follow the teacher's (KL diver
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,11 @@ from creative4u.moon.alignment import cross_modal
 from creative4u.moon.augment import rule_writer
 from creative4u.moon.baselines import Frozen
 from creative4u.moon.contents import Content, Looked
-from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
+from creative4u.moon.encoder import RESIDUAL, Encoder, EncoderConfig, load_encoder
 from creative4u.moon.experts import load_balance
 from creative4u.moon.features import CLASSES, FeatureStore
 from creative4u.moon.features_backbone import FeaturesBackbone
-from creative4u.moon.items import Item, read_items, read_world
+from creative4u.moon.items import Item, read_items, read_world, validation_cut
 from creative4u.moon.matryoshka import matryoshka
 from creative4u.moon.trainer import TrainConfig, train
 from creative4u.moon.virtual import VirtualPictures, dressed
@@ -50,7 +50,8 @@ class PretrainConfig(TrainConfig):
     worlds: str = ""
     start: str = ""  # an encoder's file; a fresh one by default
     features: str = "runs/moon/features"
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    encoder: EncoderConfig = RESIDUAL
+    validation: bool = False  # without the validation cut's things: for choosing
     temperature: float = 0.05
     distil: float = 1.0  # the teacher's weight
     distil_temperature: float = 0.05
@@ -74,12 +75,20 @@ class Picture:
 
 
 def pictures(config: PretrainConfig) -> list[Picture]:
-    """The training pictures of all folders; test things stay out. Raises InputError."""
+    """The training pictures of all folders; test things of a shop stay out, whoever drew them.
+
+    A picture folder's own split says what is held out there. Raises InputError.
+    """
     items: list[Item] = []
-    for folder in filter(None, config.pictures.split(",")):
-        items += read_items(Path(folder) / "metadata.jsonl")
     for folder in filter(None, config.worlds.split(",")):
         items += read_world(Path(folder))
+    away = {item.name for item in items if item.split == "test"}
+    if config.validation:
+        items = validation_cut(items)
+        away |= {item.name for item in items if item.split == "test"}
+    for folder in filter(None, config.pictures.split(",")):
+        found = read_items(Path(folder) / "metadata.jsonl")
+        items += [item for item in found if item.name not in away]
     kept = [item for item in items if item.split != "test"]
     if not kept:
         raise InputError("nothing to learn from: give pictures=DIR or worlds=DIR")
@@ -220,7 +229,7 @@ def main(config: PretrainConfig, stop_after: int | None = None) -> Path:
     encoder = (
         load_encoder(Path(config.start), store)
         if config.start
-        else Encoder(config.encoder, store).start()
+        else Encoder(config.encoder, store).start_from([one.content for one in pictures(config)])
     )
     encoder.to(accelerator.device)
     stage = Pretraining(encoder, config, store)

@@ -23,10 +23,17 @@ from creative4u.moon.two_tower import TwoTowerConfig, fit_two_tower
 
 
 def evaluate_shop(
-    encoder: Embeds, world: Path, store: FeatureStore, beside: bool = True
+    encoder: Embeds,
+    world: Path,
+    store: FeatureStore,
+    beside: bool = True,
+    validation: bool = False,
 ) -> dict[str, Any]:
-    """{direction: {name: recalls, "lead": ...}, "category": share, "attribute": share}."""
-    gallery = read_gallery(world)
+    """{direction: {name: recalls, "lead": ...}, "category": share, "attribute": share}.
+
+    `validation`: a cut of the training things asks in place of the test things (`items`).
+    """
+    gallery = read_gallery(world, validation=validation)
     encoders: dict[str, Embeds] = {"moon": encoder}
     if beside:
         behaviour = read_behaviour(

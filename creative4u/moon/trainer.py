@@ -34,6 +34,7 @@ class TrainConfig:
     steps: int = 400
     batch: int = 64
     rate: float = 3e-4
+    meaning_rate: float = 1.0  # of `rate`, for what says what an image means; the rest is its look
     decay: float = 0.01
     warmup: int = 20
     checkpoint_steps: int = 100
@@ -71,14 +72,16 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     rest = extra or nn.Module()
     parameters = [p for part in (encoder, rest) for p in part.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=config.decay)
+    optimizer = torch.optim.AdamW(
+        _groups(encoder, parameters, config), lr=config.rate, weight_decay=config.decay
+    )
     done = _resume(folder, encoder, rest, optimizer)
     encoder.train()
     while done < config.steps:
         random = np.random.default_rng([config.seed, accelerator.process_index, done])
         torch.manual_seed(config.seed * 1_000_003 + done)
         for group in optimizer.param_groups:
-            group["lr"] = rate_at(done, config)
+            group["lr"] = rate_at(done, config) * group["share"]
         loss, figures = step(done, random)
         optimizer.zero_grad()
         accelerator.backward(loss)
@@ -105,6 +108,18 @@ def train(
         encoder.save(folder / WEIGHTS)
     accelerator.wait_for_everyone()
     return folder / WEIGHTS
+
+
+def _groups(
+    encoder: Encoder, parameters: list[nn.Parameter], config: TrainConfig
+) -> list[dict[str, Any]]:
+    """The parameters by the share of the rate that they learn with."""
+    slow = {id(one) for one in encoder.meaning()} if config.meaning_rate != 1 else set()
+    groups = [
+        {"params": [p for p in parameters if id(p) not in slow], "share": 1.0},
+        {"params": [p for p in parameters if id(p) in slow], "share": config.meaning_rate},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def _average(parameters: list[nn.Parameter], accelerator: Accelerator) -> None:

@@ -147,10 +147,11 @@ def test_likeness_and_neighbours_stand_on_the_page(
         page: Page, images: tuple[Path, Path]) -> None:
     Image.new("RGB", (80, 60), "red").save(images[0])
     Image.new("RGB", (80, 60), "blue").save(images[1].with_suffix(".png"))
-    fill(page, (images[0], images[1].with_suffix(".png")), "red bag")
+    fill(page, (images[0], images[1].with_suffix(".png")), "red bag held")
     page.locator("#compare").click()
     panel = page.locator("#compare-moon")
     expect(panel).to_contain_text("A and the title: 1.00 (nearer)")
+    expect(page.locator("#compare-outcome")).to_be_hidden()  # the judge is still reasoning
     expect(panel).to_contain_text("a red thing")
     assert panel.locator("img").count() == 4  # two neighbours of each creative
 

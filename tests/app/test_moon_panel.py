@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -12,7 +14,6 @@ from fake_judge import FakeJudge
 from fake_moon import Colours
 from PIL import Image
 
-from app.compare import Desk, compare
 from app.moon_panel import Moon, load_moon
 from app.page import build
 from app.store import Store
@@ -83,29 +84,55 @@ def test_a_refused_upload_and_a_failure_never_raise(files: dict[str, str]) -> No
     assert "secret" not in other
 
 
-def test_it_is_wired_beside_the_comparison_not_after_it(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'h.sqlite3'}")
-    moon = Moon(Colours())
-    page = build(FakeJudge(), store, moon)
-    assert isinstance(page, gr.Blocks)
-    ours = [one for one in page.fns.values() if getattr(one.fn, "__name__", "") == "fill"]
-    (compare,) = [one for one in page.fns.values() if getattr(one.fn, "__name__", "") == "run"
-                  and one.targets and len(one.inputs) == 4]  # fmt: skip
-    assert len(ours) == 1
-    assert ours[0].targets == compare.targets  # the same press of the same button starts both
+class Slow(Colours):
+    """Looks only when it is let."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+
+    def encode(self, contents: Sequence[Content]) -> np.ndarray:
+        assert self.gate.wait(60)
+        return super().encode(contents)
+
+
+def pressed(page: gr.Blocks, *given: str) -> Iterator[dict[str, Any]]:
+    """What a press on Compare sends, update by update, by the elements' ids."""
+    (press,) = [one for one in page.fns.values() if getattr(one.fn, "__name__", "") == "run"
+                and one.targets and len(one.inputs) == 4]  # fmt: skip
+    for updates in press.fn(*given, gr.Request(session_hash="one")):
+        yield {getattr(part, "elem_id", None) or str(part._id): said
+               for part, said in updates.items()}  # fmt: skip
 
 
 def test_likeness_is_there_while_the_judge_is_still_reasoning(
     files: dict[str, str], tmp_path: Path
 ) -> None:
     judge = FakeJudge()
-    desk = Desk(judge, Store(f"sqlite:///{tmp_path / 'h.sqlite3'}"), pace=0.0)
-    views = compare(desk, files["red"], files["blue"], "red bag held", "")
-    assert next(view for view in views if view.phase == "reasoning").verdict is None
-    said = Moon(Colours()).fill(files["red"], files["blue"], "red bag held", "")
-    assert "A and the title: <b>1.00</b> (nearer)" in said
+    page = build(judge, Store(f"sqlite:///{tmp_path / 'h.sqlite3'}"), Moon(Colours()))
+    updates = pressed(page, files["red"], files["blue"], "red bag held", "")
+    assert next(updates)["compare-moon"] == ""  # nothing of an earlier pair is left standing
+    filled = next(some["compare-moon"] for some in updates if "compare-moon" in some)
+    assert "A and the title: <b>1.00</b> (nearer)" in filled
+    assert not judge.gate.is_set()  # the reasoning is held half-way and goes on only now
     judge.gate.set()
-    assert [view.phase for view in views][-1] == "done"
+    rest = list(updates)
+    assert not any("compare-moon" in some for some in rest)
+    assert any("compare-outcome" in some for some in rest)
+
+
+def test_a_slow_look_still_comes_before_the_choice(files: dict[str, str], tmp_path: Path) -> None:
+    slow = Slow()
+    page = build(FakeJudge(), Store(f"sqlite:///{tmp_path / 'h.sqlite3'}"), Moon(slow))
+    threading.Timer(0.3, slow.gate.set).start()
+    updates = list(pressed(page, files["red"], files["blue"], "red bag", ""))
+    filled = [place for place, some in enumerate(updates) if some.get("compare-moon")]
+    assert filled == [len(updates) - 2]  # right before the last update, which brings the choice
+
+
+def test_a_refused_press_shows_no_likeness(files: dict[str, str], tmp_path: Path) -> None:
+    page = build(FakeJudge(), Store(f"sqlite:///{tmp_path / 'h.sqlite3'}"), Moon(Colours()))
+    updates = list(pressed(page, files["red"], files["blue"], "", ""))
+    assert not any(some.get("compare-moon") for some in updates)
 
 
 def test_a_broken_catalogue_leaves_the_page_without_one(

@@ -1,0 +1,136 @@
+"""ConSE and DINOv2 side by side: what the start is, what training may move, what it may see."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fake_store import FakeStore
+
+from creative4u.errors import InputError
+from creative4u.moon.baselines import Frozen
+from creative4u.moon.contents import Content
+from creative4u.moon.encoder import RESIDUAL, Encoder, EncoderConfig, load_encoder
+from creative4u.moon.features_backbone import SHARES
+from creative4u.moon.items import Item, split_of, validation_cut
+from creative4u.moon.pretrain import PretrainConfig, pictures
+from creative4u.moon.trainer import TrainConfig, _groups
+
+IMAGES = [Content(image=Path(f"{thing}/{n}.jpg")) for thing in ("boot", "lamp") for n in range(3)]
+TEXTS = [Content("a red boot"), Content("a lamp")]
+
+
+def fresh() -> Encoder:
+    torch.manual_seed(1)
+    return Encoder(replace(RESIDUAL, layers=1, experts=2, rank=2), FakeStore()).start()
+
+
+def shaken() -> Encoder:
+    encoder = fresh()
+    for value in encoder.parameters():
+        if value.requires_grad:
+            value.data += 0.05 * torch.randn_like(value)
+    return encoder
+
+
+def test_it_begins_as_sentences_and_looks_side_by_side() -> None:
+    encoder = fresh()
+    looks = encoder.encode(IMAGES)[:, 384:]
+    dino = Frozen("dino", FakeStore()).encode(IMAGES)
+    centred = dino - dino.mean(axis=1, keepdims=True)  # the layer norm takes each vector's mean off
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    meant, image_look, item_look = SHARES
+    whole = 1 + image_look**2  # an image is (its meaning, its look times its share) / sqrt(whole)
+    assert looks @ looks.T * whole == pytest.approx(image_look**2 * centred @ centred.T, abs=1e-5)
+    said = encoder.encode(TEXTS)
+    conse = Frozen("conse", FakeStore()).encode(TEXTS)
+    assert said @ said.T == pytest.approx(conse @ conse.T, abs=1e-5)
+    assert np.abs(said[:, 384:]).max() == 0  # a text looks like nothing
+    both = encoder.encode([Content("a lamp", IMAGES[0].image)])
+    alone = encoder.encode(TEXTS + IMAGES[:1])
+    # an item is (unit(its image's share + its text), its look's share): all are of one length
+    image, text = np.sqrt(whole) * alone[2, :384], alone[1, :384]
+    mixed = meant * image + text
+    mixed /= np.linalg.norm(mixed) * np.sqrt(1 + item_look**2)
+    assert both[0, :384] == pytest.approx(mixed, abs=1e-5)
+    look = alone[2, 384:] / image_look * np.sqrt(whole)
+    assert both[0, 384:] == pytest.approx(look * item_look / np.sqrt(1 + item_look**2), abs=1e-5)
+
+
+def test_images_are_centred_on_those_at_hand_and_sentences_are_not() -> None:
+    plain, centred = fresh(), Encoder(fresh().config, FakeStore()).start_from(IMAGES)
+    assert centred.encode(TEXTS) == pytest.approx(plain.encode(TEXTS), abs=1e-6)
+    names = plain.backbone._names(plain.backbone.collate(IMAGES)["image"])  # (6, 2, 384)
+    meant = (names - names.mean(0)).sum(1)
+    meant = (meant / meant.norm(dim=1, keepdim=True)) @ plain.head.weight.T
+    whole = 1 + SHARES[1] ** 2
+    assert centred.encode(IMAGES)[:, :384] * whole**0.5 == pytest.approx(
+        meant.detach().numpy(), abs=1e-5
+    )
+
+
+def test_training_never_moves_a_still_sentence() -> None:
+    before, after = fresh(), shaken()
+    assert after.encode(TEXTS) == pytest.approx(before.encode(TEXTS), abs=1e-6)
+    assert np.abs(after.encode(IMAGES) - before.encode(IMAGES)).max() > 0.01
+    free = Encoder(replace(after.config, still=False), FakeStore())
+    free.load_state_dict(after.state_dict())
+    assert np.abs(free.eval().encode(TEXTS) - before.encode(TEXTS)).max() > 0.01
+
+
+def test_meaning_learns_at_its_own_rate() -> None:
+    encoder = fresh()
+    parameters = [one for one in encoder.parameters() if one.requires_grad]
+    groups = _groups(encoder, parameters, TrainConfig(meaning_rate=0.1))
+    assert [group["share"] for group in groups] == [1.0, 0.1]
+    assert {id(encoder.backbone.look.weight), id(encoder.backbone.shares)} < {
+        id(one) for one in groups[0]["params"]
+    }
+    assert id(encoder.backbone.classes.weight) in {id(one) for one in groups[1]["params"]}
+    assert sum(len(group["params"]) for group in groups) == len(parameters)
+    assert len(_groups(encoder, parameters, TrainConfig())) == 1
+
+
+def test_it_is_saved_whole_and_an_older_file_is_read_as_it_was(tmp_path: Path) -> None:
+    encoder = shaken()
+    loaded = load_encoder(encoder.save(tmp_path / "e.safetensors"), FakeStore())
+    assert loaded.config == encoder.config
+    assert np.array_equal(loaded.encode(IMAGES), encoder.encode(IMAGES))
+    old = Encoder(EncoderConfig(layers=1), FakeStore())
+    assert load_encoder(old.save(tmp_path / "o.safetensors"), FakeStore()).config.look == 0
+
+
+@pytest.mark.parametrize("wrong", [{"look": 768}, {"look": -1}, {"backbone": "vlm"}])
+def test_a_look_needs_room_and_frozen_features(wrong: dict) -> None:
+    with pytest.raises(InputError, match="look"):
+        replace(RESIDUAL, **wrong)
+
+
+def test_the_validation_cut_asks_for_training_things_alone() -> None:
+    names = [f"thing {n}" for n in range(200)]
+    items = [
+        Item(n, n, images=(Path("a.jpg"),), name=n, split=split_of(n)) for n in names for _ in "ab"
+    ]
+    cut = validation_cut(items)
+    away = [one for one, item in zip(cut, items, strict=True) if item.split == "test"]
+    assert {item.split for item in away} == {"away"}
+    assert not any(item.images for item in away)
+    asks = {item.name for item in cut if item.split == "test"}
+    learnt = {item.name for item in cut if item.split == "train"}
+    assert not asks & learnt
+    assert (len(asks), len(learnt)) == (43, 116)
+
+
+def test_no_picture_of_a_things_name_that_is_asked_for_is_learnt_from(tmp_path: Path) -> None:
+    rows = [{"file_name": f"{n}.jpg", "title": n} for n in ("boot", "lamp", "kite")]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    shop = [Item("p", "A lamp", images=(Path("l.jpg"),), name="lamp", split="test"),
+            Item("q", "A sofa", images=(Path("s.jpg"),), name="sofa", split="train")]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("creative4u.moon.pretrain.read_world", lambda folder: shop)
+        found = pictures(PretrainConfig(pictures=str(tmp_path), worlds="shop"))
+    assert [one.item.name for one in found] == ["sofa", "boot", "kite"]
