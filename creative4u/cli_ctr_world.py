@@ -107,7 +107,9 @@ def ladder(
     from creative4u.ctr.visual import VisualConfig
 
     shop = read_shop(world)
-    training = TrainConfig(epochs=epochs, batch=2048, valid_rows=120_000, seed=seed)
+    training = TrainConfig(
+        epochs=epochs, batch=2048, valid_rows=120_000, evaluate_every=1600, seed=seed
+    )
     config = StudyConfig(FitConfig(training, keep=keep), seed=seed, runs=runs)
     hidden = hidden_creatives(shop, config)
     rows = np.flatnonzero(~np.isin(shop.creative_ids, hidden))

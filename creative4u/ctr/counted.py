@@ -45,9 +45,7 @@ def gauc_of_counts(
     return float(np.average(each[known], weights=size[known])) if known.any() else float("nan")
 
 
-def auc_by_group(
-    score: ArrayLike, label: ArrayLike, group: ArrayLike
-) -> tuple[Floats, Floats]:
+def auc_by_group(score: ArrayLike, label: ArrayLike, group: ArrayLike) -> tuple[Floats, Floats]:
     """AUC inside each group and its rows, (G,) each, in the order of the sorted group names.
 
     Rank sums of all groups at once: 40,000 shoppers in the time of one sort. nan where a group has

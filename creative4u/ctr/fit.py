@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from creative4u.ctr.calibration import fit_isotonic, fit_strength, pcoc, pcoc_by_decile
 from creative4u.ctr.dataset import ClickLog
-from creative4u.ctr.debias import head_tail_pairs
+from creative4u.ctr.debias import Pairs, head_tail_pairs
 from creative4u.ctr.embeddings import Embeddings, by_number
 from creative4u.ctr.features import Counts, Vocabulary, read_fields
 from creative4u.ctr.model import CTRModel, ModelConfig
+from creative4u.ctr.position import attraction
 from creative4u.ctr.predictor import Predictor, read_scale, read_vocabularies
 from creative4u.ctr.shop import Shop
 from creative4u.ctr.train import Scored, TrainConfig, score_log, train
@@ -67,7 +68,7 @@ def fit(
 
 def build(
     shop: Shop, embeddings: Embeddings | None, config: FitConfig, hidden: tuple[int, ...] = ()
-) -> tuple[Predictor, ClickLog, tuple[Ints, Ints] | None]:
+) -> tuple[Predictor, ClickLog, Pairs | None]:
     """A model with its tables and impression counts, its training log, and S3's pairs."""
     torch.manual_seed(config.training.seed)
     fields = read_fields(config.fields)
@@ -89,14 +90,15 @@ def build(
     predictor = Predictor(model, fields, vocabularies, read_scale(shop.log, fields, days))
     log = predictor.reader(shop.log, config.keep, hidden)
     log.counts.missing_images = counts.missing_images
-    count_shown(predictor, shop.log, days, hidden, config.keep)
+    by_position = count_shown(predictor, shop.log, days, hidden, config.keep)
     pairs = None
     if model.debias is not None:
         classes = by_class(shop, vocabularies["creative"])
         shown = model.get_buffer("shown_creative").numpy()
         pairs = head_tail_pairs(
-            model.visual.numpy() * (shown > 0)[:, None], shown, classes, config.training.debias
-        )
+            model.visual.numpy() * (shown > 0)[:, None], shown, attraction(*by_position), classes,
+            config.training.debias,
+        )  # fmt: skip
     return predictor, log, pairs
 
 
@@ -107,14 +109,24 @@ def first_process() -> bool:
 
 def count_shown(
     predictor: Predictor, log: Path, days: tuple[int, int], hidden: tuple[int, ...], keep: float
-) -> None:
-    """Fill the model's impression counts by id from the training days."""
+) -> tuple[Ints, Ints]:
+    """Fill the model's impression counts by id from the training days.
+
+    Impressions and clicks by creative number and position, (V, positions + 1) each, come back.
+    """
     reader = predictor.reader(log, keep, hidden)
     reader = replace(reader, fields=replace(predictor.fields, behaviour=0))
+    place, width = predictor.fields.place("creative"), predictor.fields.positions + 1
+    count = predictor.vocabularies["creative"].size
+    shown_at, clicks_at = np.zeros((2, count * width), np.int64)
     for batch in reader.batches(262_144, days):
         for column, one in enumerate(predictor.fields.ids):
             shown = predictor.model.get_buffer(f"shown_{one.name}")
             shown += torch.bincount(batch.ids[:, column], minlength=len(shown))
+        cell = (batch.ids[:, place] * width + batch.position).numpy()
+        shown_at += np.bincount(cell, minlength=len(shown_at))
+        clicks_at += np.bincount(cell[batch.label.numpy() == 1], minlength=len(shown_at))
+    return shown_at.reshape(count, width), clicks_at.reshape(count, width)
 
 
 def by_class(shop: Shop, creatives: Vocabulary) -> Ints:

@@ -93,9 +93,7 @@ def import_log(
     return Imported(out, rows, days, creatives, missing, queries, rejected, found)
 
 
-def find_columns(
-    there: tuple[str, ...], chosen: Mapping[str, str], source: Path
-) -> dict[str, str]:
+def find_columns(there: tuple[str, ...], chosen: Mapping[str, str], source: Path) -> dict[str, str]:
     """Our names to the log's; raises InputError for a name that is not there or not ours."""
     if unknown := set(chosen) - set(ALIASES):
         raise InputError(f"--column {sorted(unknown)[0]}: known are {', '.join(ALIASES)}")
@@ -215,23 +213,21 @@ def _write_days(db: Any, found: Mapping[str, str], queries: int, log: Path) -> t
     for day in days:
         path = log / f"day-{day:05d}.parquet"
         db.execute(
-            f"""COPY (SELECT {', '.join(parts)} FROM usable {join} WHERE _day = {day})
+            f"""COPY (SELECT {", ".join(parts)} FROM usable {join} WHERE _day = {day})
                 TO {_text(str(path))} (FORMAT parquet)"""
         )
         rows += pq.ParquetFile(path).metadata.num_rows
     return rows, len(days)
 
 
-def _write_images(
-    db: Any, found: Mapping[str, str], images: Path, out: Path
-) -> tuple[int, int]:
+def _write_images(db: Any, found: Mapping[str, str], images: Path, out: Path) -> tuple[int, int]:
     """metadata.jsonl with a row for each creative of the log that has an image."""
     known = _image_files(images)
     column = {ours: _name(theirs) for ours, theirs in found.items()}
     texts = [f"any_value({column[name]})" if name in column else "NULL"
              for name in ("title", "category")]  # fmt: skip
     table = db.execute(
-        f"""SELECT {column['creative_id']}, any_value({column['product_id']}), {', '.join(texts)}
+        f"""SELECT {column["creative_id"]}, any_value({column["product_id"]}), {", ".join(texts)}
             FROM usable GROUP BY 1 ORDER BY 1"""
     ).fetchall()
     out.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,9 @@
 """Impressions in, click logits out: ids, behaviour, visual feature, CUBE and S3's network.
 
-logit = MLP([ids, crosses, numbers, ID interest, g(z), CUBE]) + scale * bias[position]. The position
-stands outside of the MLP (our choice), so that scoring can put every creative at position 1.
+logit = (MLP + line)([ids, crosses, numbers, ID interest, look, CUBE]) + bias[position]. The look is
+the debiased visual feature g(z) at the width of the ids, and crossed with query and shopper too.
+The position stands outside of both (our choice), so that scoring can put every creative at
+position 1.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from creative4u.ctr.dataset import Batch
 from creative4u.ctr.debias import DebiasNetwork
 from creative4u.ctr.features import ROLES, UNSEEN, Fields
 
+ID_DROPOUT = 0.05  # with images; 0.15 cost the known ones 0.001 in AUC
+FIRST_SPREAD = 0.01  # of the ids' vectors: at 0.05 chance outweighed the first hundreds of steps
 POSITION_SCALE = 20.0  # a step of Adam moves a bare bias by the learning rate, whatever it lacks
 
 
@@ -33,7 +37,7 @@ class ModelConfig:
     multimodal: int = 0  # width of the multimodal embedding; 0: no CUBE
     debias: bool = False
     hidden: tuple[int, ...] = (128, 64)
-    id_dropout: float = 0.15  # share of training rows that lose an id, so that its absence is known
+    id_dropout: float = 0.0  # share of training rows that lose an id, so that its absence is known
 
     @classmethod
     def of(
@@ -55,6 +59,7 @@ class ModelConfig:
             visual=visual,
             multimodal=multimodal,
             debias=debias,
+            id_dropout=ID_DROPOUT if visual or multimodal else 0.0,  # else nothing could stand in
         )
 
 
@@ -78,7 +83,7 @@ class CTRModel(nn.Module):
             for size, width in zip(config.vocabulary, config.widths, strict=True)
         ]
         for table in tables:
-            nn.init.normal_(table.weight, std=0.05)
+            nn.init.normal_(table.weight, std=FIRST_SPREAD)
         self.embeddings = nn.ModuleList(tables)
         self.place = {name: config.names.index(name) for name in ROLES}
         width = {name: config.widths[place] for name, place in self.place.items()}
@@ -93,10 +98,13 @@ class CTRModel(nn.Module):
         self.interest = IdInterest(width["item"]) if config.behaviour else None
         total += width["item"] if config.behaviour else 0
         self.debias = DebiasNetwork(config.visual) if config.debias and config.visual else None
-        total += config.visual + 1 if config.visual else 0
+        self.look = nn.Linear(config.visual, width["item"]) if config.visual else None
+        total += (3 if self.crosses else 1) * width["item"] + 1 if config.visual else 0
         self.cube = Cube() if config.multimodal and config.behaviour else None
         if self.cube is not None:
             total += 3 * config.multimodal + width["item"] + config.behaviour + 1
+        self.line = nn.Linear(total, 1, bias=False)  # past the tower: what each feature says alone
+        nn.init.zeros_(self.line.weight)
         layers: list[nn.Module] = []
         for size in config.hidden:
             layers += [nn.Linear(total, size), nn.ReLU()]
@@ -107,7 +115,8 @@ class CTRModel(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits. In training, `id_dropout` of the rows lose user or creative and item ids."""
-        logits: Tensor = self.tower(self.describe(batch))[:, 0]
+        seen = self.describe(batch)
+        logits = (self.tower(seen) + self.line(seen))[:, 0]
         biased: Tensor = logits + POSITION_SCALE * self.position(batch.position)[:, 0]
         return biased
 
@@ -116,7 +125,9 @@ class CTRModel(nn.Module):
         ids = self._known(batch.ids)
         if self.training and self.config.id_dropout:
             ids = self._dropped(ids)
-        each = [table(ids[:, column]) for column, table in enumerate(self.embeddings)]
+        places = range(len(self.embeddings))
+        tables = [self.get_parameter(f"embeddings.{place}.weight") for place in places]
+        each = [table[ids[:, column]] for column, table in enumerate(tables)]
         parts = [*each, batch.numbers]
         user, query, item, creative = (each[self.place[name]] for name in ROLES)
         if self.crosses:
@@ -124,7 +135,7 @@ class CTRModel(nn.Module):
         number = batch.ids[:, self.place["creative"]]
         if self.interest is not None:
             past = batch.behaviour  # (B, K, 2)
-            sequence = self.embeddings[self.place["item"]](past[:, :, 0])  # (B, K, E)
+            sequence = tables[self.place["item"]][past[:, :, 0]]  # (B, K, E)
             there = past[:, :, 0] != UNSEEN
             parts.append(self.interest(item, sequence, there))
             if self.cube is not None:
@@ -132,10 +143,13 @@ class CTRModel(nn.Module):
                 rows = self.multimodal[past[:, :, 1]]  # (B, K, Dr)
                 seen = there & (rows != 0).any(dim=-1)
                 parts += [*self.cube(target, rows, sequence, seen, asked), target, asked]
-        if self.config.visual:
+        if self.look is not None:
             z = self.visual[number]
-            has_image = (z != 0).any(dim=-1, keepdim=True)
-            parts += [self.adjusted(z) * has_image, has_image.float()]
+            has_image = torch.linalg.vector_norm(z, dim=-1, keepdim=True) > 0
+            look = self.look(self.adjusted(z)) * has_image  # (B, E)
+            parts += [look, has_image.float()]
+            if self.crosses:
+                parts += [query * look, user * look]
         return torch.cat(parts, dim=1)
 
     def adjusted(self, z: Tensor) -> Tensor:

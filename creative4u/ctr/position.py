@@ -10,9 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from creative4u.ctr.click_pool import smoothed_ctr
 from creative4u.ctr.shop import Cells
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 ROUNDS = 30
 
 
@@ -31,3 +33,19 @@ def position_factors(cells: Cells, rounds: int = ROUNDS) -> Floats:
         look = np.where(expected > 0, found / np.maximum(expected, 1e-12), 1.0)
         look = look / np.average(look[cells.position], weights=cells.shown)
     return np.asarray(look)
+
+
+def attraction(shown: Ints, clicks: Ints) -> Floats:
+    """Each creative's smoothed CTR (N,) as it would be at a mean position.
+
+    Args:
+        shown: (N, positions + 1) impressions by creative and position.
+        clicks: the same shape.
+    """
+    creative, position = shown.nonzero()
+    counts = shown[creative, position], clicks[creative, position]
+    look = np.ones(shown.shape[1])
+    if len(creative):
+        found = position_factors(Cells(creative, np.zeros_like(creative), position, *counts))
+        look[: len(found)] = found
+    return smoothed_ctr(clicks.sum(axis=1), shown @ look)

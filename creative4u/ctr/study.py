@@ -43,7 +43,7 @@ class StudyConfig:
     hidden: float = 0.1  # share of creatives never shown in training
     head: float = 0.3
     tail: float = 0.3
-    rows: int = 120_000
+    rows: int = 400_000
     seed: int = 7  # of the hidden creatives; the first one of the models is `fit.training.seed`
     runs: int = 1
 

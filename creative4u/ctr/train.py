@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from creative4u.ctr.counted import mean_auc
 from creative4u.ctr.dataset import Batch, ClickLog
-from creative4u.ctr.debias import DebiasConfig, debias_loss
+from creative4u.ctr.debias import DebiasConfig, Pairs, debias_loss
 from creative4u.ctr.model import CTRModel
 from creative4u.metrics import auc, log_loss
 
@@ -91,7 +91,7 @@ def train(
     log: ClickLog,
     config: TrainConfig,
     out: Path,
-    pairs: tuple[Ints, Ints] | None = None,
+    pairs: Pairs | None = None,
     progress: Callable[[str], None] = lambda line: None,
     stop_after: int | None = None,
 ) -> State:
@@ -102,7 +102,7 @@ def train(
         log: its rows of `config.train_days` are learnt from.
         config: a resumed run needs the same one.
         out: the folder of the checkpoint.
-        pairs: (heads, tails) creative numbers for S3, where the model has its network.
+        pairs: creative numbers for S3, where the model has its network.
         progress: told one line an evaluation.
         stop_after: steps after which to leave as a killed run would, for tests.
 
@@ -192,19 +192,21 @@ def batch_loss(
     model: CTRModel,
     batch: Batch,
     config: TrainConfig,
-    pairs: tuple[Ints, Ints] | None,
+    pairs: Pairs | None,
 ) -> Tensor:
     """L = BCE + lambda L_S3 (PAPERS, section 4); `runner` is the model as Accelerate wraps it."""
     model.train()
     loss = nn.functional.binary_cross_entropy_with_logits(runner(batch), batch.label)
-    if model.debias is None or pairs is None or not len(pairs[0]):
+    if model.debias is None or pairs is None or not len(pairs):
         return loss
-    chosen = torch.randint(len(pairs[0]), (config.debias.pairs,)).numpy()
-    head, tail = (
-        model.adjusted(model.visual[torch.from_numpy(part[chosen]).to(model.visual.device)])
-        for part in pairs
+    chosen = torch.randint(len(pairs), (config.debias.pairs,)).numpy()
+    head, tail, group = (
+        torch.from_numpy(part[chosen]).to(model.visual.device)
+        for part in (pairs.head, pairs.tail, pairs.group)
     )
-    return loss + config.debias.weight * debias_loss(head, tail, config.debias.temperature)
+    adjusted = model.adjusted(model.visual[head]), model.adjusted(model.visual[tail])
+    apart = debias_loss(*adjusted, config.debias.temperature, group)
+    return loss + config.debias.weight * apart
 
 
 @torch.no_grad()

@@ -10,8 +10,12 @@ from creative4u.ctr.plots import plot_ladder, plot_regret
 def test_pictures_are_written(tmp_path: Path) -> None:
     rung = {
         "rung": "ID only",
-        "unbiased": {"all": {"auc": 0.6}, "head": {"auc": 0.6}, "tail": {"auc": 0.5},
-                     "new": {"auc": None}},
+        "unbiased": {
+            "all": {"auc": 0.6},
+            "head": {"auc": 0.6},
+            "tail": {"auc": 0.5},
+            "new": {"auc": None},
+        },
         "log": {"all": {"gauc": 0.6}, "new": {"gauc": None}},
     }
     found = plot_ladder([rung, {**rung, "rung": "S1"}], tmp_path / "plots" / "ladder.png")

@@ -9,6 +9,7 @@ import torch
 from small_shop import write_shop
 
 from creative4u.ctr.dataset import Batch
+from creative4u.ctr.debias import Pairs
 from creative4u.ctr.embeddings import Embeddings, load_embeddings
 from creative4u.ctr.features import read_fields
 from creative4u.ctr.fit import FitConfig, fit
@@ -96,7 +97,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(shop_folder: Path, tmp_pa
                 part.reset_parameters()
         return model
 
-    pairs = np.array([1, 2]), np.array([4, 5])
+    pairs = Pairs(np.array([1, 2]), np.array([4, 5]), np.array([0, 1]))
     log, out = whole.reader(shop.log), tmp_path / "cut"
     straight, cut = fresh(), fresh()
     train(straight, log, TRAINING, tmp_path / "straight", pairs)
@@ -121,9 +122,13 @@ def test_debiasing_adds_its_share_of_the_loss() -> None:
     batch, config = random_batch(6), TrainConfig()
     plain = batch_loss(model, model, batch, config, None)
     torch.manual_seed(0)
-    both = batch_loss(model, model, batch, config, (np.array([1]), np.array([2])))
-    # one pair drawn 128 times: all cosines are equal, so L_S3 = ln 128
-    expected = config.debias.weight * np.log(config.debias.pairs)
+    both = batch_loss(
+        model, model, batch, config, Pairs(np.array([1, 1]), np.array([2, 2]), np.array([0, 1]))
+    )
+    # two pairs of two groups, all cosines equal: L_S3 = ln(1 + those drawn of the other group)
+    torch.manual_seed(0)
+    times = np.bincount(torch.randint(2, (config.debias.pairs,)).numpy())
+    expected = config.debias.weight * (times @ np.log(1 + times[::-1])) / config.debias.pairs
     assert (both - plain).item() == pytest.approx(expected, rel=1e-4)
 
 

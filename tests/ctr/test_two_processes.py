@@ -4,15 +4,17 @@ import os
 import socket
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.multiprocessing as processes
 
 from creative4u.ctr.dataset import Batch
+from creative4u.ctr.debias import Pairs
 from creative4u.ctr.features import read_fields
 from creative4u.ctr.model import CTRModel, ModelConfig
 from creative4u.ctr.train import TrainConfig, accelerator_of, batch_loss
 
-PAIRS = torch.tensor([1, 2]).numpy(), torch.tensor([3, 4]).numpy()
+PAIRS = Pairs(np.array([1, 2]), np.array([3, 4]), np.array([0, 1]))
 
 
 def model_and_batch() -> tuple[CTRModel, Batch]:
