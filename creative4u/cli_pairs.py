@@ -70,6 +70,7 @@ def reason(
     observed: Annotated[
         bool, typer.Option("--observed", help="From what the probe sees, not from the truth.")
     ] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="One wording a claim.")] = False,
     concurrency: Annotated[int, typer.Option(min=1, help="Pairs a teacher is asked at once.")] = 8,
     seed: Seed = 7,
     json: Json = False,
@@ -82,7 +83,9 @@ def reason(
         from data.creative_pair import reasoning
 
         if images is not None and teacher is None:
-            report = reasoning.reason_grounded(pairs, images, out, seed, say, observed=observed)
+            report = reasoning.reason_grounded(
+                pairs, images, out, seed, say, observed=observed, plain=plain
+            )
         elif teacher is not None and model is not None and images is None:
             from creative4u.selector.endpoints import KEY
             from data.creative_pair.rows import read_pairs

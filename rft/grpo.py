@@ -24,7 +24,14 @@ from rft import rewards
 from rft.coherence import learn_weights
 from rft.grpo_rows import grpo_rows, training_pairs
 from rft.metrics_file import reporters
-from rft.model import cached_vision, half_precision_pays, load_base, policy, save_adapter
+from rft.model import (
+    cached_vision,
+    checkpoints,
+    half_precision_pays,
+    load_base,
+    policy,
+    save_adapter,
+)
 from rft.recipe import Grpo, Recipe, judge_config
 from rft.rewards import Reward
 from rft.rollout import GuidedRollout, Rollout
@@ -111,7 +118,10 @@ def train(
     trainer = GRPOTrainer(
         model=policy,
         reward_funcs=watch.watched(paid),
-        args=arguments(folder, grpo, processor, seed, [dict(grpo.weights)[name] for name in paid]),
+        args=arguments(
+            folder, grpo, processor, seed, [dict(grpo.weights)[name] for name in paid],
+            checkpoints(policy),
+        ),
         train_dataset=as_dataset(rows, config.image_side),
         processing_class=processor,
         callbacks=[watch],
@@ -129,7 +139,8 @@ def train(
 
 
 def arguments(
-    folder: Path, grpo: Grpo, processor: Any, seed: int, reward_weights: list[float]
+    folder: Path, grpo: Grpo, processor: Any, seed: int, reward_weights: list[float],
+    save_memory: bool = False,
 ) -> GRPOConfig:
     """TRL's settings of a recipe on this machine; raises InputError where they do not divide."""
     gpu = torch.cuda.is_available()
@@ -177,7 +188,7 @@ def arguments(
         seed=seed,
         data_seed=seed,
         bf16=half_precision_pays(),
-        gradient_checkpointing=gpu,
+        gradient_checkpointing=save_memory,
         report_to=reporters(),
         max_grad_norm=1.0,
         use_cpu=not gpu,

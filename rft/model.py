@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from rft.recipe import Lora
 TARGETS = r".*(text_model|language_model).*\.(q|k|v|o|gate|up|down)_proj"
 
 CACHED = 4096  # images whose vision features stay in memory
+LARGE = 1e9  # parameters
+LOADERS = 12
 
 
 def half_precision_pays() -> bool:
@@ -41,10 +44,23 @@ def load_base(base: str) -> tuple[Any, Any]:
 
 
 def cached_vision(model: Any, features: Path) -> VisionCache | None:
-    """One vision pass an image ever, where the tower is one that the cache knows (Idefics3)."""
-    if model.config.model_type != "idefics3":
+    """One vision pass an image ever, where the tower is one that the cache knows (Idefics3).
+
+    None on a GPU, which computes the features sooner than they are looked up.
+    """
+    if model.config.model_type != "idefics3" or torch.cuda.is_available():
         return None
     return cache_vision(model, features, capacity=CACHED)
+
+
+def checkpoints(model: Any) -> bool:
+    """Whether activations are computed twice to save memory: large models on a GPU."""
+    return torch.cuda.is_available() and sum(p.numel() for p in model.parameters()) > LARGE
+
+
+def loaders() -> int:
+    """Processes that open and square images beside the training: a GPU would wait for them."""
+    return min(LOADERS, os.cpu_count() or 1) if torch.cuda.is_available() else 0
 
 
 def with_lora(model: Any, lora: Lora) -> PeftModel:

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from datasets import Dataset
 
 from creative4u.images import load_image, square
-from creative4u.schema import CreativePair, Side
-from creative4u.selector.differences import TOTAL, cite
+from creative4u.schema import CreativePair
+from creative4u.selector.differences import cite
 from creative4u.selector.judge import Judge, PairRequest
 from creative4u.selector.observations import target
 from creative4u.selector.parser import complete, swap_sides
@@ -27,7 +27,6 @@ from creative4u.selector.protocol import MIRROR
 Row = dict[str, Any]
 T = TypeVar("T")
 ORDERS = ("AB", "BA")
-CLEAR = 3  # points (tenths of log odds) that a label may not oppose
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
@@ -51,11 +50,7 @@ def single_rows(path: Path, split: str = "train") -> list[Row]:
 
 
 def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iterator[Row]:
-    """Both orders of each reasoned pair, with what the judge's own model observes of the images.
-
-    Where the judge weighs what it sees, pairs are left out whose sum speaks plainly against the
-    label: no reasoning from what is shown leads there.
-    """
+    """Both orders of each reasoned pair, with what the judge's own model observes of the images."""
     for pair in pairs:
         if pair.reasoning is None or pair.answers is None or pair.label is None:
             continue
@@ -64,9 +59,6 @@ def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iter
             load_image(Path(paths[0])), load_image(Path(paths[1])), pair.product_title, pair.queries
         )
         seen = judge.shown(request)
-        weighs = seen is not None and bool(judge.config.weights)
-        if weighs and opposed(judge.apart(seen["A"], seen["B"]), pair.label):
-            continue
         told = told_reasoning(pair)
         for order, prompt in zip(ORDERS, judge.prompts(request), strict=True):
             turned = order == "BA"
@@ -81,13 +73,6 @@ def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iter
             }
 
 
-def opposed(apart: str, label: Side) -> bool:
-    """Whether the sum of the weighed differences is CLEAR points or more for the other side."""
-    _, _, total = apart.rpartition(f"{TOTAL} ")
-    found = re.fullmatch(r"([AB])\+(\d+)", total)
-    return found is not None and found[1] != label and int(found[2]) >= CLEAR
-
-
 def cited(reasoning: str, apart: str) -> str:
     """The reasoning with the differences that bear on each line told first, as the prompt has them.
 
@@ -99,7 +84,12 @@ def cited(reasoning: str, apart: str) -> str:
     for line in reasoning.split("\n"):
         key, _, said = line.partition(": ")
         evidence = cite(key, apart)
-        lines.append(f"{key}: {evidence}; {_leader_first(said, evidence)}" if evidence else line)
+        if key == "click" and evidence:  # who leads on what follows from the answers; then the sum
+            lines.append(f"{key}: {said}; {evidence}")
+        else:
+            lines.append(
+                f"{key}: {evidence}; {_leader_first(said, evidence)}" if evidence else line
+            )
     return "\n".join(lines)
 
 

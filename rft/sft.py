@@ -27,8 +27,10 @@ from creative4u.selector.load import judge_of
 from rft.metrics_file import MetricsFile, reporters
 from rft.model import (
     cached_vision,
+    checkpoints,
     half_precision_pays,
     load_base,
+    loaders,
     policy,
     save_adapter,
 )
@@ -137,7 +139,8 @@ def train(
         seed=seed,
         data_seed=seed,
         bf16=half_precision_pays(),
-        gradient_checkpointing=torch.cuda.is_available(),
+        gradient_checkpointing=checkpoints(model),
+        dataloader_num_workers=loaders(),
         report_to=reporters(),
         remove_unused_columns=False,
         max_grad_norm=1.0,

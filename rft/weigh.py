@@ -7,6 +7,8 @@ the label's log odds are the sum of the gaps in worth, without a constant, so th
 B exchanges the odds. Where a degree's meaning says which way it counts, its line may not turn
 (FOR, AGAINST): rendered pictures hardly reach the ends of some scales, and photographs do. The
 penalty on steep lines is chosen, and the figures are given, on pairs of the validation split.
+Every file of pairs counts the same in sum, as in SFT's stages: a few made pairs teach what hardly
+ever occurs in many mined ones, and cost those nothing (docs/experiments.md).
 Source: our choice; it is the coherence reward's idea (weights learnt from training labels) on
 degrees instead of answers.
 """
@@ -14,6 +16,7 @@ degrees instead of answers.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -63,7 +66,8 @@ def weigh(
     if train.sum() < LEAST or (~train).sum() < LEAST:
         raise InputError(f"got {train.sum()} training and {(~train).sum()} validation pairs with a "
                          f"label; at least {LEAST} of each are needed")
-    fits = [_fitted(gap[train], side[train], penalty) for penalty in PENALTIES]
+    counts = _evened([folder for _, folder in known], train)
+    fits = [_fitted(gap[train], side[train], counts, penalty) for penalty in PENALTIES]
     best = max(fits, key=lambda worth: _right(gap[~train] @ worth, side[~train]))
     curves = {name: [0.0, *np.cumsum(steps).round(3).tolist()]
               for name, steps in zip(NAMES, best.reshape(len(NAMES), -1), strict=True)
@@ -74,15 +78,22 @@ def weigh(
         "validation_pairs": float((~train).sum()), "training_pairs": float(train.sum())}
 
 
-def _fitted(gap: Floats, side: npt.NDArray[np.bool_], penalty: float) -> Floats:
-    """(N, names x steps) gaps to the worth of each step from one knot to the next."""
+def _evened(files: Sequence[Path], train: npt.NDArray[np.bool_]) -> Floats:
+    """How much each training pair counts: 1 in the largest file, and every file the same in sum."""
+    of_file = [file for file, learnt in zip(files, train, strict=True) if learnt]
+    sizes = Counter(of_file)
+    return np.array([max(sizes.values()) / sizes[file] for file in of_file])
+
+
+def _fitted(gap: Floats, side: npt.NDArray[np.bool_], counts: Floats, penalty: float) -> Floats:
+    """(N, names x steps) gaps, and how much each counts, to the worth of each step."""
     sign = np.where(side, 1.0, -1.0)
     slope = penalty / np.tile(np.diff(KNOTS), len(NAMES))
 
     def loss(worth: Floats) -> tuple[float, Floats]:
         odds = sign * (gap @ worth)
-        found = np.logaddexp(0, -odds).sum() + (slope * worth**2).sum() / 2
-        return float(found), slope * worth - gap.T @ (sign * expit(-odds))
+        found = counts @ np.logaddexp(0, -odds) + (slope * worth**2).sum() / 2
+        return float(found), slope * worth - gap.T @ (counts * sign * expit(-odds))
 
     bounds = [(0.0 if name in FOR else None, 0.0 if name in AGAINST else None)
               for name in NAMES for _ in KNOTS[1:]]

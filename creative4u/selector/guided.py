@@ -1,7 +1,8 @@
 """Prompts in, protocol completions out, by a decoder that is guided by the protocol's form.
 
 The keys of the lines are known beforehand, so they are fed in one forward pass instead of being
-generated token by token (jump-forward decoding, as in structured-output engines; our choice).
+generated token by token (jump-forward decoding, as in structured-output engines; our choice); so is
+what the last line says of who leads, which follows from the answers that the model has given.
 Facts, judgements and the answer are the model's own: chosen greedily, or drawn (GRPO). Rows of a
 batch move at their own pace: a step feeds each row its next chunk, and behind it a draft of what
 comes next, of which the part is kept that the model would have chosen itself.
@@ -22,7 +23,7 @@ from creative4u.selector.backend import Completion, OnText
 from creative4u.selector.drafts import ORDER, Drafts
 from creative4u.selector.observations import NAMES, TOP
 from creative4u.selector.packed import BLOCK, PackedRows
-from creative4u.selector.protocol import KEYS, SIDES
+from creative4u.selector.protocol import COMPARED, COMPARISONS, KEYS, SIDES, summary
 
 LINE_TOKENS = 48  # a line longer than this has lost its thread
 Pick = Callable[[Tensor], Tensor]  # (B, V) logits, -inf where not allowed, to (B,) token ids
@@ -176,6 +177,9 @@ class GuidedDecoder:
             if token == self.newline:
                 line += 1
                 more += self.keys[line]
+                if KEYS[line] == "click":  # what follows hangs on the answers
+                    draft += more
+                    break
             draft += more
             before = [*before, *more][-ORDER:]
         return draft[: max(0, BLOCK - len(row.chunk))]
@@ -190,13 +194,25 @@ class GuidedDecoder:
         row.line_tokens += 1
         if best == self.newline:
             row.line, row.line_tokens = row.line + 1, 0
-            row.take(best, self.keys[row.line] if row.line < len(KEYS) else self.closing)
+            if row.line == len(KEYS):
+                row.take(best, self.closing)
+            else:
+                leads = self._leads(row) if KEYS[row.line] == "click" else []
+                row.take(best, [*self.keys[row.line], *leads])
         elif row.line_tokens > LINE_TOKENS:
             row.error = TruncatedError(
                 f"the line {KEYS[row.line]!r} did not end within {LINE_TOKENS} tokens"
             )
         else:
             row.take(best)
+
+    def _leads(self, row: Written) -> list[int]:
+        """What the `click` line says first; nothing where a comparison has no allowed answer."""
+        lines = self._text(row).removeprefix("<think>\n").split("\n")
+        answers = {line.partition(":")[0]: line.rpartition(" ")[2] for line in lines}
+        if any(answers.get(key) not in COMPARISONS for key in COMPARED):
+            return []
+        return self._ids(f" {summary(answers)}")
 
     def _text(self, row: Written) -> str:
         text: str = self.tokenizer.decode(row.written)

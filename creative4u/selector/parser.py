@@ -83,7 +83,7 @@ def _swapped(line: str) -> str:
     facts, stop, judgement = said.rpartition(". ")
     clauses = (facts or judgement).split("; ")
     sides = [place for place, clause in enumerate(clauses) if _OF_SIDE.match(clause)]
-    if len(sides) == 2 and not _CITED.search(line):
+    if len(sides) == 2 and (key == "click" or not _CITED.search(line)):
         first, second = sides
         clauses[first], clauses[second] = clauses[second], clauses[first]
     return key + colon + "; ".join(clauses) + (stop + judgement if facts else "")

@@ -141,11 +141,12 @@ def swapped(pair: CreativePair) -> CreativePair:
 
 def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7,
                     progress: Callable[[str], None] = lambda line: None,
-                    observed: bool = False) -> ReasonReport:
+                    observed: bool = False, plain: bool = False) -> ReasonReport:
     """Add grounded reasoning to the pairs in folder `pairs`; `images` is their image folder.
 
     `observed` reasons from the degrees that the shipped probe reads off the images instead of the
-    true ones: all that a small judge is shown, so all that it can learn to reason from.
+    true ones: all that a small judge is shown, so all that it can learn to reason from. `plain`
+    words every claim in one way, as `observed` does too.
 
     Also writes `out`/facts.jsonl: the facts of every image, named as the pairs name it. Raises
     InputError where pairs or facts are missing.
@@ -160,7 +161,7 @@ def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7,
     mining = (pairs if pairs.is_dir() else pairs.parent) / "mining.json"
     if mining.exists() and mining.parent.resolve() != out.resolve():
         shutil.copyfile(mining, out / mining.name)  # the card of the reasoned pairs tells it
-    source = Grounded(named, seed)
+    source = Grounded(named, seed, plain=plain)
     if observed:
         known = {name: named[name] for name in used}
         seen = as_observed(known, out, out / "observed.json", progress)

@@ -3,7 +3,7 @@
 from creative4u.schema import CreativePair
 from creative4u.selector.parser import complete, parse
 from creative4u.selector.protocol import KEYS
-from rft.rows import cited, opposed, told_reasoning
+from rft.rows import cited, told_reasoning
 
 APART = "blur B+6 size A+2 clutter B+1"
 
@@ -46,8 +46,6 @@ def test_what_a_small_model_cannot_read_is_not_taught() -> None:
     ]
 
 
-def test_a_label_is_opposed_by_a_plain_sum_for_the_other_side() -> None:
-    assert opposed("blur A+8 size B+2 all A+6", "B")
-    assert not opposed("blur A+8 size B+2 all A+6", "A")
-    assert not opposed("blur A+4 size B+2 all A+2", "B")  # under three points
-    assert not opposed("blur B+6 size A+2", "A")  # not weighed
+def test_the_last_line_sums_up_the_answers_first_and_then_the_points() -> None:
+    line = "click: A leads on subject; B leads on text"
+    assert cited(line, f"{APART} all A+14") == f"{line}; all A+14"

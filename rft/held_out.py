@@ -1,0 +1,171 @@
+"""An adapter and pairs that it was not trained on in, verdicts and their figures out, many at once.
+
+Run: python -m rft.held_out ADAPTER --pairs DIR/pairs.jsonl --out runs/held-out --split validation
+
+Plain greedy generation in large batches, for a GPU: thousands of pairs in a minute, where the judge
+with its guided decoder takes them one by one. The prompts, the parser, the verdict and the figures
+are the judge's own; the protocol's keys are written by the model instead of being fed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from tqdm import tqdm
+from transformers import LogitsProcessor, LogitsProcessorList
+
+from creative4u.errors import VerdictParseError
+from creative4u.images import load_image, square
+from creative4u.schema import Order
+from creative4u.selector.config import JudgeConfig, read_config
+from creative4u.selector.load import load_asker
+from creative4u.selector.parser import parse
+from creative4u.selector.protocol import SIDES
+from creative4u.selector.verdict import Judged, verdict
+from rft.evaluate import evaluate
+from rft.grpo import vision_tokens
+from rft.grpo_rows import order_rows
+from rft.model import load_base
+from rft.rows import Row, draw, read_jsonl
+from rft.sft import read_pairs
+
+ROWS, VERDICTS, FIGURES = "rows.jsonl", "verdicts.jsonl", "figures.json"
+LONGEST = 448  # tokens of a completion
+
+
+class Sides(LogitsProcessor):  # type: ignore[misc]
+    """Notes the logits of `A` and `B` at every step and bans what may never be written."""
+
+    def __init__(self, sides: Sequence[int], banned: Sequence[int]) -> None:
+        self.sides = list(sides)
+        self.banned = list(banned)
+        self.noted: list[Tensor] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        self.noted.append(scores[:, self.sides].float().cpu())
+        scores[:, self.banned] = float("-inf")
+        return scores
+
+
+def held_out_rows(
+    pairs: Path, split: str, limit: int | None, adapter: Path, out: Path
+) -> list[Row]:
+    """Both orders of the split's labelled pairs, from `out` if they were made before."""
+    path = out / ROWS
+    if not path.exists():
+        known = [(p, pairs.parent) for p in read_pairs(pairs) if p.split == split and p.label]
+        drawn = known if limit is None else draw(known, min(limit, len(known)), 0)
+        out.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        with part.open("w", encoding="utf-8") as file:
+            for row in order_rows(tqdm(drawn, desc="prompts"), load_asker(str(adapter))):
+                file.write(json.dumps(row) + "\n")
+        part.rename(path)
+    return list(read_jsonl(path))
+
+
+def completed(
+    model: Any, processor: Any, rows: Sequence[Row], config: JudgeConfig, at_once: int
+) -> Iterator[tuple[Row, str, float]]:
+    """Each row, what the model writes for it, and the log odds of `A` where its answer stands."""
+    tokenizer = processor.tokenizer
+    sides = [tokenizer(side, add_special_tokens=False).input_ids[0] for side in SIDES]
+    closing = tokenizer("</think><answer>", add_special_tokens=False).input_ids
+    for start in tqdm(range(0, len(rows), at_once), desc="judging", unit="batch"):
+        batch = rows[start : start + at_once]
+        shown = [[load_image(Path(path)) for path in row["images"]] for row in batch]
+        if config.image_side is not None:
+            shown = [[square(image, config.image_side) for image in images] for images in shown]
+        texts = [processor.apply_chat_template(r["prompt"], add_generation_prompt=True)
+                 for r in batch]
+        inputs = processor(text=texts, images=shown, padding=True, padding_side="left",
+                           return_tensors="pt").to(model.device)
+        noted = Sides(sides, vision_tokens(processor))
+        with torch.inference_mode(), torch.autocast(
+            model.device.type, torch.bfloat16, enabled=model.device.type == "cuda"
+        ):
+            written = model.generate(
+                **inputs, do_sample=False, max_new_tokens=LONGEST,
+                logits_processor=LogitsProcessorList([noted]),
+            )  # fmt: skip
+        odds = torch.stack(noted.noted, 1)  # (B, steps, 2)
+        for row, ids, of_row in zip(batch, written[:, inputs["input_ids"].shape[1] :].tolist(),
+                                    odds, strict=True):
+            text = tokenizer.decode(ids, skip_special_tokens=True)
+            place = _after(ids, closing)
+            at_answer = of_row[place] if place is not None else torch.zeros(2)
+            yield row, text, float(at_answer[0] - at_answer[1])
+
+
+def verdicts(told: Sequence[tuple[Row, str, float]], config: JudgeConfig, name: str) -> list[Row]:
+    """One verdict row a pair, or an error row where either order does not parse."""
+    pairs: dict[str, list[tuple[Row, str, float]]] = {}
+    for one in told:
+        pairs.setdefault(one[0]["pair_id"], []).append(one)
+    found: list[Row] = []
+    for key, orders in pairs.items():
+        pair_id = key.rpartition("#")[0]
+        try:
+            judged = [Judged(_order(row), parse(text), logit) for row, text, logit in orders]
+        except VerdictParseError as error:
+            found.append({"pair_id": pair_id, "error": {"code": error.code, "message": str(error)}})
+            continue
+        found.append({"pair_id": pair_id, **verdict(judged, config, name, 0.0).model_dump()})
+    return found
+
+
+def _order(row: Row) -> Order:
+    return "AB" if row["order"] == "AB" else "BA"
+
+
+def _after(ids: Sequence[int], sought: Sequence[int]) -> int | None:
+    """The place behind the first occurrence of `sought`, or None."""
+    for end in range(len(sought), len(ids)):
+        if list(ids[end - len(sought) : end]) == list(sought):
+            return end
+    return None
+
+
+def main(adapter: Path, pairs: Path, out: Path, split: str, limit: int | None, at_once: int,
+         before: Path | None) -> dict[str, Any]:
+    """Judge, write rows, verdicts and figures into `out`; the figures."""
+    rows = held_out_rows(pairs, split, limit, adapter, out)
+    config = read_config(adapter)
+    base = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
+    model, processor = load_base(base["base_model_name_or_path"])
+    model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().eval()
+    if torch.cuda.is_available():
+        model = model.cuda()
+    told = list(completed(model, processor, rows, config, at_once))
+    found = verdicts(told, config, str(adapter))
+    (out / VERDICTS).write_text("".join(json.dumps(row) + "\n" for row in found), "utf-8")
+    figures = evaluate(
+        found, {pair.pair_id: pair for pair in read_pairs(pairs)},
+        before=list(read_jsonl(before)) if before else [], judged_at=config.temperature,
+    )  # fmt: skip
+    (out / FIGURES).write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    return figures
+
+
+if __name__ == "__main__":
+    asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    asked.add_argument("adapter", type=Path)
+    asked.add_argument("--pairs", type=Path, required=True)
+    asked.add_argument("--out", type=Path, required=True)
+    asked.add_argument("--split", default="validation")
+    asked.add_argument("--limit", type=int)
+    asked.add_argument("--at-once", type=int, default=256, help="prompts a batch")
+    asked.add_argument("--before", type=Path, help="verdicts of another model on the same pairs")
+    told = asked.parse_args()
+    shown = main(told.adapter, told.pairs, told.out, told.split, told.limit, told.at_once,
+                 told.before)
+    print(json.dumps({key: shown[key] for key in
+                      ("n", "parse_rate", "AA", "CA", "consistent", "questions", "calibration",
+                       "gain") if key in shown}))
