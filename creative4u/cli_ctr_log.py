@@ -153,23 +153,28 @@ def pairs(
     world: World,
     out: Annotated[Path, typer.Option("--out", "-o", help="A JSONL file to write.")],
     products: Annotated[int, typer.Option(min=1, help="Of the held-out ones.")] = 5,
+    taught: Annotated[
+        Path | None, typer.Option(help="The judge's own pairs: products of their test split only.")
+    ] = None,
     days: Annotated[tuple[int, int], typer.Option(help="Whose queries count.")] = (0, 30),
     seed: Annotated[int, typer.Option(help="The scorer's: which products are held out.")] = 7,
     json: Json = False,
 ) -> None:
     """Pairs of held-out products for `creative4u judge`; its verdicts are `ctr simulate`'s prior.
 
-    Example: `creative4u ctr pairs world --out pairs.jsonl --products 5`
+    Example: `creative4u ctr pairs world --out pairs.jsonl --taught world/pairs/pairs.jsonl`
     """
     with working():
         from json import dumps
 
         from creative4u.ctr.features import read_fields
         from creative4u.ctr.shop import read_shop
-        from creative4u.ctr.verdict_pairs import pairs_to_judge
+        from creative4u.ctr.verdict_pairs import pairs_to_judge, taught_products
 
+        known = taught_products(taught) if taught else set()
         out.parent.mkdir(parents=True, exist_ok=True)
-        rows = pairs_to_judge(read_shop(world), read_fields(), days, products, out.parent, seed)
+        shop, fields = read_shop(world), read_fields()
+        rows = pairs_to_judge(shop, fields, days, products, out.parent, seed, known)
         out.write_text("".join(dumps(row) + "\n" for row in rows), "utf-8")
     answer({"pairs": out, "rows": len(rows)}, json)
 

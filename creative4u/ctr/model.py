@@ -127,7 +127,7 @@ class CTRModel(nn.Module):
             ids = self._dropped(ids)
         places = range(len(self.embeddings))
         tables = [self.get_parameter(f"embeddings.{place}.weight") for place in places]
-        each = [table[ids[:, column]] for column, table in enumerate(tables)]
+        each = [_rows(table, ids[:, column]) for column, table in enumerate(tables)]
         parts = [*each, batch.numbers]
         user, query, item, creative = (each[self.place[name]] for name in ROLES)
         if self.crosses:
@@ -135,7 +135,7 @@ class CTRModel(nn.Module):
         number = batch.ids[:, self.place["creative"]]
         if self.interest is not None:
             past = batch.behaviour  # (B, K, 2)
-            sequence = tables[self.place["item"]][past[:, :, 0]]  # (B, K, E)
+            sequence = _rows(tables[self.place["item"]], past[:, :, 0])  # (B, K, E)
             there = past[:, :, 0] != UNSEEN
             parts.append(self.interest(item, sequence, there))
             if self.cube is not None:
@@ -176,3 +176,9 @@ class CTRModel(nn.Module):
             for column, name in enumerate(self.config.names)
         ]
         return torch.stack(columns, dim=1)
+
+
+def _rows(table: Tensor, ids: Tensor) -> Tensor:
+    """table[ids]; its gradient takes two thirds of an nn.Embedding's time, in an order that does
+    not hang on the threads (table[ids] itself would be faster still, but for that)."""
+    return table.index_select(0, ids.flatten()).unflatten(0, ids.shape)

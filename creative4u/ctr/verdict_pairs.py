@@ -9,8 +9,9 @@ Bradley-Terry needs at the least). Rows are CreativePair rows without labels.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,22 @@ import numpy as np
 from creative4u.ctr.features import Fields
 from creative4u.ctr.shop import Shop, count_cells
 from creative4u.ctr.teach import divide, top_queries
+from creative4u.errors import InputError
 
 
 def pairs_to_judge(
-    shop: Shop, fields: Fields, days: tuple[int, int], products: int, folder: Path, seed: int = 7
+    shop: Shop,
+    fields: Fields,
+    days: tuple[int, int],
+    products: int,
+    folder: Path,
+    seed: int = 7,
+    taught: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Pairs of so many of the products that `teach.divide` holds out; paths relative to `folder`.
 
     `seed` is the scorer's, which names the held-out products; it draws which of them come first.
+    `taught` are ids of products that the judge was taught on: it would know the answer there.
     """
     cells = count_cells(shop, fields, days)
     shown = np.bincount(cells.creative, cells.shown, len(shop.images)).astype(float)
@@ -36,10 +45,14 @@ def pairs_to_judge(
     rng = np.random.default_rng([seed, 67])
     asked = top_queries(shop, cells)
     rows: list[dict[str, Any]] = []
-    for product in rng.permutation(np.unique(numbers[held_out]))[:products]:
+    for product in rng.permutation(np.unique(numbers[held_out])):
         mine = held_out[numbers[held_out] == product]
+        order = rng.permutation(mine).tolist()
+        if not products or str(shop.products[mine[0]]) in taught:
+            continue
+        products -= 1
         words = [shop.queries[query] for query in asked[product]] if shop.queries else []
-        for one, other in ring(rng.permutation(mine).tolist()):
+        for one, other in ring(order):
             rows.append({
                 "pair_id": f"{shop.products[one]}-{shop.creative_ids[one]}-"
                            f"{shop.creative_ids[other]}",
@@ -50,6 +63,18 @@ def pairs_to_judge(
                 "image_b": os.path.relpath(shop.images[other], folder),
             })  # fmt: skip
     return rows
+
+
+def taught_products(pairs: Path) -> set[str]:
+    """The product ids of a judge's own pairs (JSONL), those of the split "test" left out.
+
+    Raises InputError where it is no such file.
+    """
+    try:
+        rows = [json.loads(line) for line in pairs.read_text("utf-8").splitlines()]
+        return {str(row["product_id"]) for row in rows if row.get("split") != "test"}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InputError(f"{pairs}: no file of pairs with product_id: {error}") from error
 
 
 def ring(rows: list[int]) -> Iterator[tuple[int, int]]:

@@ -1,5 +1,6 @@
 """The ladder and the A/B test from end to end, on the small shop whose rates are known."""
 
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from creative4u.ctr.study import (
 )
 from creative4u.ctr.teach import Lesson
 from creative4u.ctr.train import TrainConfig
-from creative4u.ctr.verdict_pairs import pairs_to_judge, ring
+from creative4u.ctr.verdict_pairs import pairs_to_judge, ring, taught_products
 from creative4u.ctr.visual import VisualConfig
 from creative4u.errors import InputError
 
@@ -153,3 +154,10 @@ def test_pairs_to_judge_are_of_held_out_products(shop: Shop) -> None:
     assert len(rows[0]["queries"]) == 5
     sides = [row[side] for row in rows for side in ("image_a", "image_b")]
     assert sorted(sides) == sorted(2 * list(set(sides)))
+    path = shop.folder / "taught.jsonl"
+    product = rows[0]["product_id"]
+    for split, left in (("train", 0), ("test", EACH)):
+        path.write_text(dumps({"product_id": product, "split": split}), "utf-8")
+        known = taught_products(path)
+        found = pairs_to_judge(shop, read_fields(), (0, 6), 9, shop.folder / "judged", taught=known)
+        assert found == rows[:left]
