@@ -62,12 +62,15 @@ class Moon:
 
                 self.encoder = load_encoder()
             contents = [Content(image=image_a), Content(image=image_b), Content(title)]
-            a, b, words = self.encoder.encode(contents)
-        pair = np.stack([a, b])
+            vectors = self.encoder.encode(contents)
+        pair = vectors[:2]
+        # a title has no look: images meet it in what they mean alone
+        meant = vectors[:, : getattr(self.encoder, "meant", vectors.shape[1])]
+        a, b, words = meant / np.maximum(np.linalg.norm(meant, axis=1, keepdims=True), 1e-12)
         near = self.shelf.near(pair, NEAREST) if self.shelf is not None else [[], []]
         return Likeness(
             {"A": float(a @ words), "B": float(b @ words)},
-            float(a @ b),
+            float(pair[0] @ pair[1]),
             {"A": near[0], "B": near[1]},
         )
 

@@ -2,9 +2,10 @@
 
     creative4u moon study ablations --world DIR --out runs/moon/ablations
 
-Every variant starts from the same untrained encoder (ConSE) and sees the same pairs for as many
-steps, once for each seed. Its figure is R@10 of the benchmark; its change is the mean over seeds
-and queries of hits gained or lost against the whole method, the interval draws whole products.
+Every variant starts from the same encoder (ConSE, its looks fitted) and sees the same pairs for as
+many steps, once for each seed. Its figure is R@10 of the benchmark; its change is the mean over
+seeds and queries of hits gained or lost against the whole method, the interval draws whole
+products.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from creative4u.moon.encoder import RESIDUAL, EncoderConfig, load_encoder
 from creative4u.moon.evaluate import DIRECTIONS
 from creative4u.moon.features import FeatureStore
 from creative4u.moon.listings import Gallery, read_gallery
+from creative4u.moon.looks import LooksConfig
 from creative4u.moon.posttrain import main as posttrain
 from creative4u.moon.posttrain_config import PosttrainConfig
 from creative4u.moon.study_page import Curve, Plot, write_study
@@ -35,6 +37,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "without MoE": {"encoder": replace(RESIDUAL, experts=0)},
     "guided experts beside": {"encoder": replace(RESIDUAL, experts=6, guided=2)},
     "sentences trained too": {"encoder": replace(RESIDUAL, still=False)},
+    "looks not fitted first": {"looks": LooksConfig(steps=0)},
     "without the look part": {"encoder": EncoderConfig(), "meaning_rate": 1.0},
     "meaning at the full rate": {"meaning_rate": 1.0},
     "without alignment": {"alignment": False},

@@ -115,13 +115,17 @@ class Encoder(nn.Module):
             self.backbone.centre(self.backbone.collate(contents)["image"])
         return self
 
+    @property
+    def meant(self) -> int:
+        """How many of a vector's first numbers are comparable between images and texts."""
+        return self.config.dim - self.config.look
+
     def meaning(self) -> list[nn.Parameter]:
         """What decides where an image stands among the sentences: all but its look."""
-        looks = ("look.", "shares")
         return [
             value
             for name, value in self.backbone.named_parameters()
-            if value.requires_grad and not name.startswith(looks)
+            if value.requires_grad and not name.startswith("look.")
         ]
 
     def forward(self, batch: Mapping[str, Tensor]) -> Encoded:

@@ -88,7 +88,8 @@ class FeaturesBackbone(nn.Module):
         self.text.requires_grad_(not still)
         self.look = nn.Linear(IMAGE_WIDTH, look, bias=False) if look else None
         if look:
-            self.shares = nn.Parameter(torch.tensor(SHARES))
+            # not trained: a contrast over texts and images would trade looks for names
+            self.shares = nn.Parameter(torch.tensor(SHARES), requires_grad=False)
 
     def start_from_conse(self) -> Tensor:
         """Set the class and sentence tokens to ConSE's own maps (fetches the wheels).
@@ -148,11 +149,16 @@ class FeaturesBackbone(nn.Module):
         shares = image[:, 2 * DINO_WIDTH :].reshape(-1, 2, CLASSES)
         return nn.functional.normalize(self.classes(_strongest(shares)), dim=-1)
 
+    @staticmethod
+    def look_inputs(image: Tensor) -> Tensor:
+        """What a look is told from, (N, 2768) each."""
+        shares = image[:, 2 * DINO_WIDTH :].clamp_min(0).sqrt() * LOUDER
+        return torch.cat([_levelled(image).flatten(1), shares], dim=1)
+
     def looks(self, image: Tensor, there: Tensor) -> Tensor:
         """(N, look): what an image looks like, of the length of its share; zero without one."""
         assert self.look is not None
-        shares = image[:, 2 * DINO_WIDTH :].clamp_min(0).sqrt() * LOUDER
-        seen = self.look(torch.cat([_levelled(image).flatten(1), shares], dim=1))
+        seen = self.look(self.look_inputs(image))
         share = torch.where(there[:, 1:], self.shares[2], self.shares[1]) * there[:, :1]
         return nn.functional.normalize(seen, dim=-1) * share
 

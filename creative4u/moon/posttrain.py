@@ -32,6 +32,7 @@ from creative4u.moon.features import FeatureStore
 from creative4u.moon.guided import GUIDES, GuidedHeads
 from creative4u.moon.infonce import info_nce
 from creative4u.moon.items import Item, read_world, validation_cut
+from creative4u.moon.looks import fit_looks
 from creative4u.moon.matryoshka import matryoshka
 from creative4u.moon.posttrain_config import PosttrainConfig
 from creative4u.moon.pretrain import shaken
@@ -268,7 +269,8 @@ def starting(config: PosttrainConfig, store: FeatureStore, items: Sequence[Item]
         torch.manual_seed(config.seed)
         learnt = [item for item in items if item.split == "train"]
         shown = [Content(image=one) for item in learnt for one in item.images[: config.images]]
-        return Encoder(config.encoder, store).start_from(shown)
+        fresh = Encoder(config.encoder, store).start_from(shown)
+        return fit_looks(fresh, items, config.looks)
     return load_encoder(Path(config.start) if config.start else None, store)
 
 

@@ -27,6 +27,7 @@ from creative4u.moon.ctr_probe import Impressions, ProbeConfig, probe_auc, read_
 from creative4u.moon.encoder import load_encoder
 from creative4u.moon.features import FeatureStore
 from creative4u.moon.listings import Gallery, read_gallery
+from creative4u.moon.looks import LooksConfig
 from creative4u.moon.posttrain import main as posttrain
 from creative4u.moon.posttrain_config import PosttrainConfig
 from creative4u.moon.power_law import hold_out
@@ -84,6 +85,7 @@ class _Lab:
         base = PosttrainConfig(
             out=str(self.out / name), world=self.config.world, features=self.config.features,
             start="conse", batch=self.config.batch, seed=self.config.seed,
+            looks=LooksConfig(steps=0), meaning_rate=1.0,  # all is learnt from behaviour
         )  # fmt: skip
         file = self.out / name / "encoder.safetensors"
         config = replace(base, **settings)

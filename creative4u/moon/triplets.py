@@ -7,7 +7,7 @@ section 3). The query's text is what was typed; its image is another image of th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -99,10 +99,10 @@ class Triplets:
         item = self.items[product]
         negative = self._negative(query, product, random)
         shown = item.images[: self.images]
-        asking = shown[int(random.integers(1, len(shown)))] if len(shown) > 1 else shown[0]
+        asking, *others = (shown[int(one)] for one in random.permutation(len(shown)))
         return Triplet(
             query=Content(self.behaviour.queries[query], asking),
-            positive=item,
+            positive=replace(item, images=(*others, asking)),
             negative=self.items[negative],
             key=self.keys[product],
             negative_key=self.keys[negative],

@@ -63,6 +63,25 @@ def test_cosines_and_neighbours_are_the_ones_worked_out(
     assert found.near["B"][0].score == pytest.approx(1)
 
 
+class Looking:
+    """Two numbers of meaning and one of look, which no title has."""
+
+    meant = 2
+
+    def encode(self, contents: Sequence[Content]) -> np.ndarray:
+        rows = {True: [0.0, 1.0, 0.0], False: [0.48, 0.36, 0.8]}
+        return np.array([rows[one.image is None] for one in contents], np.float32)
+
+
+def test_a_title_is_compared_with_what_images_mean_not_with_their_look(
+    files: dict[str, str],
+) -> None:
+    red, blue = Image.open(files["red"]), Image.open(files["blue"])
+    found = Moon(Looking()).look(red, blue, "a shoe")
+    assert found.title["A"] == pytest.approx(0.6)  # (0.8, 0.6) against (0, 1)
+    assert found.other == pytest.approx(1.0)
+
+
 def test_the_panel_shows_them_and_escapes_titles(files: dict[str, str], shelf: Shelf) -> None:
     said = Moon(Colours(), shelf).fill(files["red"], files["blue"], "red shoe", "")
     assert "A and the title: <b>1.00</b> (nearer)" in said

@@ -17,6 +17,7 @@ from creative4u.moon.contents import Content
 from creative4u.moon.encoder import RESIDUAL, Encoder, EncoderConfig, load_encoder
 from creative4u.moon.features_backbone import SHARES
 from creative4u.moon.items import Item, split_of, validation_cut
+from creative4u.moon.looks import LooksConfig, fit_looks, supervised_contrast
 from creative4u.moon.pretrain import PretrainConfig, pictures
 from creative4u.moon.trainer import TrainConfig, _groups
 
@@ -82,14 +83,45 @@ def test_training_never_moves_a_still_sentence() -> None:
     assert np.abs(free.eval().encode(TEXTS) - before.encode(TEXTS)).max() > 0.01
 
 
+def test_pictures_of_one_thing_are_drawn_together_by_hand() -> None:
+    vectors = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    # cosines 0.6, 0 and 0.8; the first two are of one thing, the third has no other of its kind
+    first = -np.log(np.exp(0.6) / (np.exp(0.6) + np.exp(0.0)))
+    second = -np.log(np.exp(0.6) / (np.exp(0.6) + np.exp(0.8)))
+    loss = supervised_contrast(vectors, torch.tensor([4, 4, 7]), 1.0)
+    assert loss.item() == pytest.approx((first + second) / 2, abs=1e-6)
+
+
+def test_looks_are_learnt_from_training_things_alone_and_always_alike() -> None:
+    items = [Item(f"{thing}{k}", thing, name=thing,
+                  images=tuple(Path(f"{thing}{k}{n}/0.jpg") for n in range(2)),
+                  split="test" if thing == "kite" else "train")
+             for thing in ("boot", "lamp", "drum", "kite") for k in "ab"]  # fmt: skip
+    config = LooksConfig(steps=40, things=3, pictures=2)
+
+    def margin(encoder: Encoder) -> float:
+        learnt = [i for i in items if i.split == "train"]
+        looks = encoder.encode([Content(image=one) for i in learnt for one in i.images])[:, 384:]
+        names = np.array([i.name for i in learnt for _ in i.images])
+        same = names[:, None] == names[None]
+        return float((looks @ looks.T)[same].mean() - (looks @ looks.T)[~same].mean())
+
+    before, once = fresh(), fit_looks(fresh(), items, config)
+    assert margin(once) > margin(before) + 0.3
+    again = fit_looks(fresh(), [one for one in items if one.split == "train"], config)
+    assert torch.equal(once.backbone.look.weight, again.backbone.look.weight)
+    assert once.encode(TEXTS) == pytest.approx(before.encode(TEXTS), abs=1e-6)
+    left = fit_looks(fresh(), items, LooksConfig(steps=0))
+    assert torch.equal(left.backbone.look.weight, before.backbone.look.weight)
+
+
 def test_meaning_learns_at_its_own_rate() -> None:
     encoder = fresh()
     parameters = [one for one in encoder.parameters() if one.requires_grad]
     groups = _groups(encoder, parameters, TrainConfig(meaning_rate=0.1))
     assert [group["share"] for group in groups] == [1.0, 0.1]
-    assert {id(encoder.backbone.look.weight), id(encoder.backbone.shares)} < {
-        id(one) for one in groups[0]["params"]
-    }
+    assert not encoder.backbone.shares.requires_grad
+    assert id(encoder.backbone.look.weight) in {id(one) for one in groups[0]["params"]}
     assert id(encoder.backbone.classes.weight) in {id(one) for one in groups[1]["params"]}
     assert sum(len(group["params"]) for group in groups) == len(parameters)
     assert len(_groups(encoder, parameters, TrainConfig())) == 1

@@ -59,10 +59,10 @@ def test_split_is_by_name_alone() -> None:
 
 def test_settings_are_read_as_their_own_types() -> None:
     config = with_overrides(
-        PretrainConfig(), ["steps=3", "rate=1", "out=x", "encoder.experts=0", "encoder.dims=[384]"]
+        PretrainConfig(), ["steps=3", "rate=1", "out=x", "encoder.experts=0", "encoder.dims=[768]"]
     )
     assert (config.steps, config.rate, config.out) == (3, 1.0, "x")
-    assert (config.encoder.experts, config.encoder.dims) == (0, (384,))
+    assert (config.encoder.experts, config.encoder.dims) == (0, (768,))
     for word in ("steps", "nothing=1", "steps=x", "steps=1.5", "encoder=1", "steps.more=1"):
         with pytest.raises(InputError):
             with_overrides(PretrainConfig(), [word])
