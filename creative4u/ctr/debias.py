@@ -29,7 +29,7 @@ Floats = NDArray[np.float32]
 class DebiasConfig:
     """`head` and `tail` are the shares of creatives with most and fewest impressions."""
 
-    weight: float = 0.01  # lambda of L = BCE + lambda L_S3
+    weight: float = 0.002  # lambda of L = BCE + lambda L_S3; chosen on validation days
     temperature: float = 0.2
     head: float = 0.3
     tail: float = 0.3
