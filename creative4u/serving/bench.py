@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from creative4u.errors import BackendError, Creative4UError, InputError
 from creative4u.selector.load import load_asker
@@ -52,10 +53,11 @@ def bench_judge(
 
     Returns:
         `pairs`, `limit` (FLOP/s of this machine, per second of wall and of CPU), `observe_seconds`
-        (of one pair, before its prompts), `contenders` {name: figures}, and `ratios`
-        {name: OURS against it} in pairs per wall second and per CPU second.
+        (of one pair, before its prompts), `contenders` {name: figures}, `failed`
+        {name: why}, and `ratios` {name: OURS against it} in pairs per wall second and per CPU
+        second.
 
-    Raises InputError (an unknown contender, no pairs), BackendError (a contender failed).
+    Raises InputError (an unknown contender, no pairs), BackendError (every contender failed).
     """
     known = [name for group in GROUPS for name in group]
     if unknown := [name for name in config.contenders if name not in known]:
@@ -71,14 +73,25 @@ def bench_judge(
         source = servable(model)
         wall_rate, cpu_rate = matmul_rate()
         measured: dict[str, Timed] = {}
+        failed: dict[str, str] = {}
         for group in GROUPS:
             names = [name for name in group if name in config.contenders]
             if names:
                 tell(f"measuring {', '.join(names)}: {written['pairs']} pairs")
-            for timed in _measured(names, requests, source.source):
-                measured[timed.name] = timed
+            try:
+                for timed in _measured(names, requests, source.source):
+                    measured[timed.name] = timed
+            except BackendError as error:  # the others are measured all the same
+                tell(str(error))
+                failed |= dict.fromkeys(names, str(error))
+        if not measured:
+            raise BackendError(next(iter(failed.values())))
     flop = _needed(source.source, measured)
-    limit = {"flop_per_second": wall_rate, "flop_per_cpu_second": cpu_rate}
+    limit = {
+        "flop_per_second": wall_rate,
+        "flop_per_cpu_second": cpu_rate,
+        "bfloat16_flop_per_cpu_second": matmul_rate(dtype=torch.bfloat16)[1],
+    }
     figures = {
         name: _figures(timed, flop * timed.asked, limit, config.cost_per_hour)
         for name, timed in measured.items()
@@ -89,6 +102,7 @@ def bench_judge(
         "observe_seconds": observe,
         "limit": limit,
         "contenders": figures,
+        "failed": failed,
         "ratios": {
             name: {
                 key: figures[OURS][key] / figures[name][key]
@@ -183,6 +197,9 @@ def _figures(
         "start_seconds": timed.start_seconds,
         "share_of_limit": flop / timed.seconds / limit["flop_per_second"],
         "share_of_limit_by_cpu": flop / timed.cpu_seconds / limit["flop_per_cpu_second"],
+        "share_of_bfloat16_limit_by_cpu": flop
+        / timed.cpu_seconds
+        / limit["bfloat16_flop_per_cpu_second"],
         **timed.caches,
     }
     if cost_per_hour is not None:

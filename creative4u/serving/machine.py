@@ -13,11 +13,11 @@ SIDE = 1024  # of the square matrices whose product is timed
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def matmul_rate(rounds: int = 8) -> tuple[float, float]:
-    """FLOP/s of float32 matrix products, per second of wall clock and per second of CPU: the best
+def matmul_rate(rounds: int = 8, dtype: torch.dtype = torch.float32) -> tuple[float, float]:
+    """FLOP/s of matrix products, per second of wall clock and per second of CPU: the best
     of `rounds`, so that what else runs here counts as little as it can."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    a, b = torch.randn(SIDE, SIDE, device=device), torch.randn(SIDE, SIDE, device=device)
+    a, b = torch.randn(2, SIDE, SIDE, device=device, dtype=dtype)
     walls, busy = [], []
     for _ in range(rounds):
         wall, cpu = time.perf_counter(), time.process_time()

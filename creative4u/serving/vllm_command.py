@@ -13,6 +13,7 @@ from typing import Any
 from creative4u.errors import BackendError
 
 HOST = "127.0.0.1"  # loopback only: the server has no users of its own to tell apart
+CPU_ROOM = ("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB: some 90 judgements; else it takes 92 % of all
 LONGEST = 8192  # tokens of prompt and completion; two images and ten lines stay far below
 HOW_TO_INSTALL = (
     "vLLM is not installed: pip install 'creative4u[serve]' (with a GPU: 'creative4u[gpu]'), and "
@@ -85,7 +86,7 @@ def vllm_environment(config: ServeConfig, given: Mapping[str, str]) -> dict[str,
     """The child's environment: its own sockets on loopback, no usage reports, memory on a CPU."""
     env = dict(given) | {"VLLM_HOST_IP": HOST, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     if not config.gpu:
-        env.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB: some 50 judgements of the 160M model
+        env.setdefault(*CPU_ROOM)
     return env
 
 

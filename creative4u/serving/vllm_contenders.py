@@ -13,7 +13,7 @@ from creative4u.selector.backend import Completion
 from creative4u.selector.openai_chat import LISTED, MAX_TOKENS
 from creative4u.serving.contenders import NGRAM, Stopwatch, Timed
 from creative4u.serving.requests_file import Asked, prompt_of
-from creative4u.serving.vllm_command import Servable, engine_options
+from creative4u.serving.vllm_command import CPU_ROOM, Servable, engine_options
 from creative4u.serving.vllm_engine import VllmBackend, completion_of
 
 VLLM = ("engine", "ngram", "vllm", "vllm-float32")
@@ -95,6 +95,8 @@ def _made(folder: str, kind: str) -> tuple[Any, list[int]]:
 
     EncoderCacheManager.allocate = watched
     gpu = torch.cuda.is_available()
+    if not gpu:
+        os.environ.setdefault(*CPU_ROOM)
     options = {} if kind == "vllm" else engine_options(Servable(folder, folder), gpu)
     if kind == "ngram":
         options["speculative_config"] = NGRAM

@@ -5,6 +5,7 @@ What a worker of a cluster holds where there is a GPU, and what the benchmark co
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ from creative4u.selector.openai_chat import (
 )
 from creative4u.selector.prompt import observation_messages
 from creative4u.serving.export import servable
-from creative4u.serving.vllm_command import HOW_TO_INSTALL, engine_options
+from creative4u.serving.vllm_command import CPU_ROOM, HOW_TO_INSTALL, engine_options
 
 
 class VllmBackend:
@@ -90,7 +91,10 @@ def load_engine(model: str | None = None) -> Judge:
         raise BackendError(HOW_TO_INSTALL) from error
     source = servable(model)
     config = read_config(Path(source.source)) if Path(source.source).is_dir() else PAPER
-    engine = LLM(model=source.source, **engine_options(source, torch.cuda.is_available()))
+    gpu = torch.cuda.is_available()
+    if not gpu:
+        os.environ.setdefault(*CPU_ROOM)
+    engine = LLM(model=source.source, **engine_options(source, gpu))
     return Judge(VllmBackend(engine, source.name, config.image_side), config, evidence())
 
 

@@ -37,7 +37,9 @@ def test_both_read_the_same_prompts(adapter: Path, pictures: list[Any], tmp_path
     assert len(plain.texts) == len(plain.first_token) == 2
     assert (len(ours.latency), len(plain.latency)) == (1, 1)
     flop = _needed(folder, {"here": ours})
-    limit = {"flop_per_second": 1e9, "flop_per_cpu_second": 1e9}
+    limit = dict.fromkeys(
+        ("flop_per_second", "flop_per_cpu_second", "bfloat16_flop_per_cpu_second"), 1e9
+    )
     told = _figures(plain, 2 * flop, limit, cost_per_hour=3.6)
     assert told["pairs_per_second"] == pytest.approx(1 / plain.seconds)
     assert told["share_of_limit"] == pytest.approx(2 * flop / plain.seconds / 1e9)
