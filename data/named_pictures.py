@@ -5,7 +5,8 @@
     OUT/images/*.jpg, OUT/metadata.jsonl (file_name, title, category, source, split)
 
 What MOON's pretraining learns the names of things from. Clip art is Debian's `openclipart-png`
-(public domain), renders are those of `data.world`; photographs carry no name (title "").
+(public domain), renders are those of `data.world`, stamps (drawings and photographs, GPL) those of
+its `tuxpaint-stamps-default`; photographs carry no name (title "").
 """
 
 from __future__ import annotations
@@ -99,6 +100,28 @@ def renders() -> Iterator[tuple[Image.Image, str, str]]:
         yield on_white(cutouts[code]), title, category
 
 
+def stamps(folder: Path) -> Iterator[tuple[Image.Image, str, str]]:
+    """Tux Paint's stamps of things by the first words said of them, at most five; no symbols."""
+    for path in sorted(folder.rglob("*.png")):
+        group = path.relative_to(folder).parts[0]
+        told = path.with_suffix(".txt")
+        if group == "symbols" or path.stem.endswith("_mirror") or not told.is_file():
+            continue
+        first = re.split(r"[.!?(,;:]", told.read_text("utf-8", "ignore").splitlines()[0])[0]
+        title = re.sub(r"^(a|an|the|some)\s+", "", first.strip(), flags=re.IGNORECASE).lower()
+        with Image.open(path) as image:
+            rgba = image.convert("RGBA")
+        if not title or len(title.split()) > 5 or min(rgba.size) < 60:
+            continue
+        box = rgba.getchannel("A").point(lambda v: 255 if v > 24 else 0).getbbox()
+        thing = rgba.crop(box) if box else rgba
+        scale = (SIDE - 40) / max(thing.size)
+        if scale > 1:
+            size = (max(1, round(thing.width * scale)), max(1, round(thing.height * scale)))
+            thing = thing.resize(size, Image.Resampling.LANCZOS)
+        yield on_white(thing), title, group
+
+
 def crops(most: int, seed: int) -> Iterator[tuple[Image.Image, str, str]]:
     """Crops of photographs, without a name."""
     photographs = find_photographs()
@@ -118,13 +141,19 @@ def on_white(image: Image.Image) -> Image.Image:
 
 
 def build_named_pictures(
-    out: Path, clipart: int = 2000, photographs: int = 300, seed: int = 7, folder: Path = CLIPART
+    out: Path,
+    clipart: int = 2000,
+    photographs: int = 300,
+    seed: int = 7,
+    folder: Path = CLIPART,
+    stamped: Path | None = None,
 ) -> int:
     """Write the folder and return the number of its pictures; without clip art, the rest only."""
     (out / "images").mkdir(parents=True, exist_ok=True)
     sources = {
         "clipart": clip_art(folder, clipart, seed),
         "render": renders(),
+        "stamp": stamps(stamped) if stamped else iter(()),
         "photograph": crops(photographs, seed),
     }
     rows = []
@@ -147,8 +176,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clipart", type=int, default=2000)
     parser.add_argument("--photographs", type=int, default=300)
     parser.add_argument("--folder", type=Path, default=CLIPART)
+    parser.add_argument("--stamps", type=Path, help="usr/share/tuxpaint/stamps, if it is there")
     given = parser.parse_args(arguments)
-    print(build_named_pictures(given.out, given.clipart, given.photographs, folder=given.folder))
+    count = build_named_pictures(
+        given.out, given.clipart, given.photographs, folder=given.folder, stamped=given.stamps
+    )
+    print(count)
 
 
 if __name__ == "__main__":

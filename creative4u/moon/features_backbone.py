@@ -87,7 +87,11 @@ class FeaturesBackbone(nn.Module):
         self.still = still
         self.text.requires_grad_(not still)
         self.look = nn.Linear(IMAGE_WIDTH, look, bias=False) if look else None
+        self.told = nn.Linear(IMAGE_WIDTH, self.width) if look else None
+        self.louder = 1.0  # how much of the correction is heard; see `Encoder.match`
         if look:
+            nn.init.zeros_(self.told.weight)
+            nn.init.zeros_(self.told.bias)
             # not trained: a contrast over texts and images would trade looks for names
             self.shares = nn.Parameter(torch.tensor(SHARES), requires_grad=False)
 
@@ -131,6 +135,9 @@ class FeaturesBackbone(nn.Module):
         """Hidden states (N, 5, W) and the mask (N, 5) of the tokens that count."""
         names = self._names(image)  # (N, 2, W)
         seen = self.dino(_levelled(image))  # (N, 2, W)
+        if self.told is not None:  # all of it on the first token: the tokens of an image are added
+            more = self.louder * self.told(self.look_inputs(image))
+            seen = torch.stack([seen[:, 0] + more, seen[:, 1]], dim=1)
         said = nn.functional.normalize(self.text(text), dim=-1)[:, None]  # (N, 1, W)
         hidden = torch.cat([seen, names, said], dim=1) + self.place
         mask = torch.cat([there[:, :1].expand(-1, TOKENS - 1), there[:, 1:]], dim=1)

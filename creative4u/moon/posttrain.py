@@ -34,8 +34,9 @@ from creative4u.moon.infonce import info_nce
 from creative4u.moon.items import Item, read_world, validation_cut
 from creative4u.moon.looks import fit_looks
 from creative4u.moon.matryoshka import matryoshka
+from creative4u.moon.meaning import fit_meaning
 from creative4u.moon.posttrain_config import PosttrainConfig
-from creative4u.moon.pretrain import shaken
+from creative4u.moon.pretrain import named, shaken
 from creative4u.moon.queue import NegativeQueue, gathered
 from creative4u.moon.trainer import train
 from creative4u.moon.triplets import Triplet, Triplets
@@ -270,6 +271,9 @@ def starting(config: PosttrainConfig, store: FeatureStore, items: Sequence[Item]
         learnt = [item for item in items if item.split == "train"]
         shown = [Content(image=one) for item in learnt for one in item.images[: config.images]]
         fresh = Encoder(config.encoder, store).start_from(shown)
+        away = {item.name for item in items if item.split != "train"}
+        pictures = [one for one in named(config.pictures, away) if one.split != "test"]
+        fit_meaning(fresh, [*learnt, *pictures], config.images, config.meaning)
         return fit_looks(fresh, items, config.looks)
     return load_encoder(Path(config.start) if config.start else None, store)
 

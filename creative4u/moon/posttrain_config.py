@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from creative4u.moon import filtering
 from creative4u.moon.encoder import RESIDUAL, EncoderConfig
 from creative4u.moon.looks import LooksConfig
+from creative4u.moon.meaning import MeaningConfig
 from creative4u.moon.trainer import TrainConfig
 
 
@@ -19,6 +20,8 @@ class PosttrainConfig(TrainConfig):
     meaning_rate: float = 0.1  # a shop teaches how its products look, hardly what things are called
     start: str = ""  # an encoder's file; the shipped one by default, "conse": a fresh `encoder`
     encoder: EncoderConfig = RESIDUAL  # of a fresh one
+    pictures: str = ""  # folders of named pictures, separated by commas, for `meaning`
+    meaning: MeaningConfig = field(default_factory=MeaningConfig)  # of a fresh one
     looks: LooksConfig = field(default_factory=LooksConfig)  # of a fresh one, before the steps
     features: str = "runs/moon/features"
     validation: bool = False  # without the validation cut's things: for choosing

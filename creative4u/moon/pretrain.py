@@ -11,7 +11,7 @@ not, the student's similarities to a set of words follow the teacher's (KL diver
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,9 +86,7 @@ def pictures(config: PretrainConfig) -> list[Picture]:
     if config.validation:
         items = validation_cut(items)
         away |= {item.name for item in items if item.split == "test"}
-    for folder in filter(None, config.pictures.split(",")):
-        found = read_items(Path(folder) / "metadata.jsonl")
-        items += [item for item in found if item.name not in away]
+    items += named(config.pictures, away)
     kept = [item for item in items if item.split != "test"]
     if not kept:
         raise InputError("nothing to learn from: give pictures=DIR or worlds=DIR")
@@ -98,6 +96,14 @@ def pictures(config: PretrainConfig) -> list[Picture]:
         for item in kept
         for image in item.images[: config.images]
     ]
+
+
+def named(folders: str, away: Set[str]) -> list[Item]:
+    """The items of picture folders, separated by commas, but for those with a name in `away`."""
+    found: list[Item] = []
+    for folder in filter(None, folders.split(",")):
+        found += read_items(Path(folder) / "metadata.jsonl")
+    return [item for item in found if item.name not in away]
 
 
 def answer(item: Item, prompt: str, form: int) -> str:

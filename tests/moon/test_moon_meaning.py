@@ -1,0 +1,82 @@
+"""The correction of what images mean: the ridge by hand, what it is fitted to, how it is heard."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fake_store import FakeStore
+from PIL import Image
+
+from creative4u.moon.contents import Content
+from creative4u.moon.encoder import LOUD, RESIDUAL, Encoder
+from creative4u.moon.items import Item
+from creative4u.moon.meaning import MeaningConfig, fit_meaning, ridge
+from data.named_pictures import stamps
+
+THINGS = ("boot", "lamp", "drum", "sofa", "kite")
+
+
+def fresh() -> Encoder:
+    torch.manual_seed(1)
+    return Encoder(replace(RESIDUAL, layers=1, experts=2, rank=2), FakeStore()).start()
+
+
+def shop(split: str = "train") -> list[Item]:
+    return [Item(thing, f"A {thing}", name=thing, brand="Avelo", split=split,
+                 images=tuple(Path(f"{thing}/{n}.jpg") for n in range(3)))
+            for thing in THINGS]  # fmt: skip
+
+
+def test_the_ridge_is_the_one_worked_out() -> None:
+    inputs, wanted = torch.tensor([[0.0], [2.0], [9.0]]), torch.tensor([[1.0], [3.0], [7.0]])
+    # the third weighs nothing: means 1 and 2, gram 2, with strength 1 of its own mean: 4; slope 1/2
+    slope, offset = ridge(inputs, wanted, torch.tensor([1.0, 1.0, 0.0]), 1.0)
+    assert slope.tolist() == [[pytest.approx(0.5)]]
+    assert offset.tolist() == [pytest.approx(-0.5)]
+
+
+def test_names_come_nearer_and_test_things_are_not_looked_at() -> None:
+    images = [Content(image=item.images[2]) for item in shop()]
+    names = [Content(thing) for thing in THINGS]
+    before, after = fresh(), fit_meaning(fresh(), shop(), 2, MeaningConfig())
+    first, second = before.match(images, names), after.match(images, names)
+    assert second.min() > first.max()
+    assert after.encode(names) == pytest.approx(before.encode(names), abs=1e-6)
+    looks = after.encode(images)[:, 384:]
+    assert looks == pytest.approx(before.encode(images)[:, 384:], abs=1e-6)
+    for items, config in ((shop("test"), MeaningConfig()), (shop(), MeaningConfig(ridge=0))):
+        left = fit_meaning(fresh(), items, 2, config)
+        assert not left.backbone.told.weight.any()
+
+
+def test_a_match_hears_the_correction_louder_and_leaves_encoding_as_it_was() -> None:
+    encoder = fit_meaning(fresh(), shop(), 2, MeaningConfig(share=0.1))
+    images = [Content(image=item.images[0]) for item in shop()]
+    names = [Content(thing) for thing in THINGS]
+    vectors = encoder.encode(images)
+    heard = encoder.match(images, names)
+    assert np.array_equal(encoder.encode(images), vectors)
+    louder = fit_meaning(fresh(), shop(), 2, MeaningConfig(share=0.1 * LOUD))
+    plain = (louder.encode(images, 384) * louder.encode(names, 384)).sum(1)
+    assert heard == pytest.approx(plain, abs=1e-5)
+
+
+def test_stamps_are_named_by_what_is_said_of_them(tmp_path: Path) -> None:
+    for name, said in {
+        "food/pear.png": "A ripe pear. Very sweet!",
+        "food/pear_mirror.png": "A ripe pear.",
+        "symbols/a.png": "The letter A.",
+        "town/far.png": "The big old house that stands at the end.",
+    }.items():
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        Image.new("RGBA", (80, 70), (200, 30, 30, 255)).save(file)
+        file.with_suffix(".txt").write_text(said, "utf-8")
+    found = list(stamps(tmp_path))
+    assert [(title, group) for _, title, group in found] == [("ripe pear", "food")]
+    assert found[0][0].size == (384, 384)
+    assert found[0][0].getpixel((192, 192)) == (200, 30, 30)
