@@ -36,6 +36,7 @@ from rft.recipe import Grpo, Recipe, judge_config
 from rft.rewards import Reward
 from rft.rollout import GuidedRollout, Rollout
 from rft.rows import Row, as_dataset
+from rft.vllm_prompts import shortening
 from rft.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -127,6 +128,9 @@ def train(
         callbacks=[watch],
         rollout_func=rollout,
     )
+    if grpo.rollout == "vllm":
+        engine = trainer.vllm_generation.llm
+        engine.generate = shortening(engine.generate, processor.image_token_id)
     outcome = trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)))
     if watch.collapsed:
         raise CollapseError(f"stopped at step {outcome.global_step}: {watch.collapsed}")
@@ -151,6 +155,9 @@ def arguments(
             f"generations); micro_batch x processes, {at_once}, must divide them"
         )
     vllm = grpo.rollout == "vllm"
+    if vllm and "idefics3" in type(processor).__name__.lower():
+        raise InputError("grpo.rollout: got vllm for Idefics3, whose images stand as more than one "
+                         "kind of token; allowed are guided and transformers")
     hidden = vision_tokens(processor)
     masked: dict[str, Any] = (
         {"logit_bias": dict.fromkeys(hidden, -100.0)} if vllm else {"suppress_tokens": hidden}
@@ -187,7 +194,8 @@ def arguments(
         save_total_limit=2,
         seed=seed,
         data_seed=seed,
-        bf16=half_precision_pays(),
+        # plain rollouts run in the trainer's type, and a small model's logits tie in bfloat16
+        bf16=save_memory if gpu else half_precision_pays(),
         gradient_checkpointing=save_memory,
         report_to=reporters(),
         max_grad_norm=1.0,

@@ -7,6 +7,7 @@ labels (`rft.weigh`). Source: our choice, docs/experiments.md.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +17,7 @@ TOTAL = "all"  # what the weighed differences come to
 UNIT = 10  # points are tenths of log odds
 KNOTS = (0.0, 1.0, 3.0, 6.0, 9.0)  # degrees whose worth is learnt; between them it is linear
 CITED = 2  # differences cited in a line at most
+EVEN = 1e-6  # points; a sum of less is the rounding of none
 # Which differences are told of in which line of the reasoning (our choice).
 BEARING = {
     "query_hit": ("words", "query"),
@@ -48,14 +50,18 @@ def weighed(degrees_a: Mapping[str, float], degrees_b: Mapping[str, float], wort
     """What tells two images apart, by what it counts: `blur A+8 size B+2 all A+6`.
 
     A gap in worth belongs to the side that it speaks for, in tenths of log odds, and their sum
-    closes the list; "nothing" where nothing counts.
+    closes the list, at least one point for the side that leads by less; "nothing" where nothing
+    counts.
     """
     points = {
         name: UNIT * float(np.interp(degrees_a[name], KNOTS, curve)
                            - np.interp(degrees_b[name], KNOTS, curve))
         for name, curve in worth.items() if name in degrees_a and name in degrees_b
     }
-    told = (_listed(points), _listed({TOTAL: sum(points.values())}))
+    total = sum(points.values())
+    if EVEN < abs(total) < 1:
+        total = math.copysign(1.0, total)
+    told = (_listed(points), _listed({TOTAL: total}))
     return " ".join(part for part in told if part) or "nothing"
 
 

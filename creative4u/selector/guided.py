@@ -66,7 +66,8 @@ class GuidedDecoder:
     def __init__(self, model: Any, tokenizer: Any, banned: Sequence[int]) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self.banned = torch.tensor(sorted(banned), dtype=torch.long)
+        closing = tokenizer("</", add_special_tokens=False).input_ids[0]  # only ever fed
+        self.banned = torch.tensor(sorted({*banned, closing}), dtype=torch.long)
         self.drafts = Drafts()
         self.newline = self._ids("\n")[0]
         self.keys = [self._ids(f"{key}:") for key in KEYS]

@@ -69,8 +69,8 @@ def test_a_swap_of_weighed_gaps_exchanges_the_sides_alone() -> None:
     assert weighed(OF_B, OF_A, WEIGHTS) == "blur B+8 size B+4 all B+12"
 
 
-def test_weighed_gaps_that_round_to_nothing_are_silent() -> None:
-    assert weighed({"title": 4.0}, {"title": 5.0}, WEIGHTS) == "nothing"
+def test_weighed_gaps_that_round_to_nothing_still_have_a_leader() -> None:
+    assert weighed({"title": 4.0}, {"title": 5.0}, WEIGHTS) == "all B+1"
     assert weighed({"size": 4.0}, {"title": 5.0}, WEIGHTS) == "nothing"
 
 
@@ -88,3 +88,10 @@ def test_the_prompt_says_that_they_are_weighed() -> None:
     apart = "blur A+8 size A+4 all A+12"
     told = comparison_messages("Boot", ("boots",), (A, B), apart=apart)[0]["content"][-1]
     assert told["text"].endswith("\nSpeaks for it: blur A+8 size A+4 all A+12")
+
+
+def test_the_side_that_leads_by_less_than_a_point_gets_one() -> None:
+    worth = {"size": (0.0, 0.01, 0.02, 0.03, 0.04)}  # tenths of a point of log odds
+    assert weighed({"size": 9.0}, {"size": 1.0}, worth) == "all A+1"
+    assert weighed({"size": 1.0}, {"size": 9.0}, worth) == "all B+1"
+    assert weighed({"size": 4.0}, {"size": 4.0}, worth) == "nothing"
