@@ -1,15 +1,16 @@
 """One set of prompts, asked in several ways: do they choose the same, with the same probabilities?
 
     python tests/serving/parity.py FOLDER ask pairs.jsonl 200 [MODEL]
-    python tests/serving/parity.py FOLDER WAY [PAIRS]
+    python tests/serving/parity.py FOLDER WAY[,WAY...] [PAIRS]
     python tests/serving/parity.py FOLDER compare
 
 FOLDER holds the prompts, a file for each way that was run, and nothing else; a way goes on where it
-was stopped. Ways: `here` (as `creative4u judge` does it, 8 pairs a batch), `here-again`,
-`here-alone` (a pair at a time), `here-32` (32 pairs a batch), `here-float32`; the same on a vLLM
-engine: `engine` (all prompts at once), `engine-again`, `engine-alone`, `engine-32`; and
-`transformers`, which reads what `engine` wrote with plain transformers, token by token: where a
-token is not the likeliest one it writes from there on by itself.
+was stopped; ways with a comma between share a process. Ways: `here` (as `creative4u judge` does it,
+8 pairs a batch), `here-again`, `here-alone` (a pair at a time), `here-32` (32 pairs a batch),
+`here-float32`; the same on a vLLM engine: `engine` (all prompts at once), `engine-again`,
+`engine-alone`, `engine-32`; and `transformers`, which reads what `engine` wrote with plain
+transformers, token by token: where a token is not the likeliest one it writes from there on by
+itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,7 @@ def here(way: str, asked: Sequence[Asked], model: str | None, _: str) -> Iterato
     """The judge's own backend in this process."""
     if way == "here-float32":
         load.halved = lambda loaded: loaded  # type: ignore[assignment,attr-defined]
+        load.load_judge.cache_clear()
     backend: Any = load.load_judge(model).backend
     for batch in _batches(way, asked, 8):
         done = backend.complete([prompt_of(one) for one in batch])
@@ -70,15 +73,10 @@ def here(way: str, asked: Sequence[Asked], model: str | None, _: str) -> Iterato
 
 def engine(way: str, asked: Sequence[Asked], _: str | None, source: str) -> Iterator[list[Said]]:
     """A vLLM engine in this process, with the options that we serve with."""
-    import torch
-    from vllm import LLM
-
-    from creative4u.serving.vllm_command import Servable, engine_options
     from creative4u.serving.vllm_contenders import Recorded
     from creative4u.serving.vllm_engine import VllmBackend
 
-    options = engine_options(Servable(source, source), torch.cuda.is_available())
-    recorded = Recorded(LLM(model=source, **options))
+    recorded = Recorded(_engine(source))
     backend = VllmBackend(recorded, source, read_config(Path(source)).image_side)
     for batch in _batches(way, asked, 100):
         done = backend.complete([prompt_of(one) for one in batch])
@@ -86,6 +84,13 @@ def engine(way: str, asked: Sequence[Asked], _: str | None, source: str) -> Iter
             _said(one, said) | {"ids": list(output.outputs[0].token_ids)}
             for one, said, output in zip(batch, done, recorded.outputs, strict=True)
         ]
+
+
+@cache
+def _engine(source: str) -> Any:
+    from creative4u.serving.vllm_engine import load_engine
+
+    return load_engine(source).backend.engine  # type: ignore[attr-defined]
 
 
 def transformers_reads(folder: Path, asked: Sequence[Asked], source: str) -> Iterator[list[Said]]:
@@ -231,7 +236,7 @@ def main(folder: Path, verb: str, *more: str) -> None:
     elif verb == "compare":
         told = list(compare(folder))
     else:
-        told = [run(folder, verb, int(more[0]) if more else None)]
+        told = [run(folder, way, int(more[0]) if more else None) for way in verb.split(",")]
     for one in told:
         print(json.dumps(one), flush=True)
 
