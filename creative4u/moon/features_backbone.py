@@ -89,7 +89,7 @@ class FeaturesBackbone(nn.Module):
         self.look = nn.Linear(IMAGE_WIDTH, look, bias=False) if look else None
         self.told = nn.Linear(IMAGE_WIDTH, self.width) if look else None
         self.louder = 1.0  # how much of the correction is heard; see `Encoder.match`
-        if look:
+        if self.told is not None:
             nn.init.zeros_(self.told.weight)
             nn.init.zeros_(self.told.bias)
             # not trained: a contrast over texts and images would trade looks for names
