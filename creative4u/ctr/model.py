@@ -19,7 +19,7 @@ from creative4u.ctr.debias import DebiasNetwork
 from creative4u.ctr.features import ROLES, UNSEEN, Fields
 
 ID_DROPOUT = 0.05  # with images; 0.15 cost the known ones 0.001 in AUC
-FIRST_SPREAD = 0.01  # of the ids' vectors: at 0.05 chance outweighed the first hundreds of steps
+FIRST_SPREAD = 1e-4  # of the ids' vectors: at 0.05 chance outweighed the first hundreds of steps
 POSITION_SCALE = 20.0  # a step of Adam moves a bare bias by the learning rate, whatever it lacks
 
 
@@ -110,6 +110,10 @@ class CTRModel(nn.Module):
             layers += [nn.Linear(total, size), nn.ReLU()]
             total = size
         self.tower = nn.Sequential(*layers, nn.Linear(total, 1))
+        for layer in self.tower:
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_normal_(layer.weight)
+                nn.init.zeros_(layer.bias)
         self.position = nn.Embedding(config.positions + 1, 1)
         nn.init.zeros_(self.position.weight)
 
