@@ -15,6 +15,10 @@ def serve(
         typer.Option(help="A local folder or a hub id; by default the embedded model, merged."),
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 8000,
+    gpu_memory: Annotated[
+        float | None,
+        typer.Option(min=0.02, max=1.0, help="Share of the GPU; by default as the model needs."),
+    ] = None,
 ) -> None:
     """Serve a model with vLLM on this machine until Ctrl-C.
 
@@ -33,7 +37,7 @@ def serve(
         from creative4u.serving.export import servable
         from creative4u.serving.serve import serve as run
 
-        config = ServeConfig(port, gpu=torch.cuda.is_available())
+        config = ServeConfig(port, gpu=torch.cuda.is_available(), gpu_memory=gpu_memory)
         source = servable(model)
         log = home() / f"serve-{port}.log"
         say(f"starting vLLM with {source.name}; its log: {log}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from creative4u.serving import watchdog
+
+
+_ERROR = re.compile(r"\b[A-Z]\w*(?:Error|Exception): .*")  # as Python ends a traceback
 
 
 class Child:
@@ -51,8 +55,11 @@ class Child:
         return self._program.wait()
 
     def last_lines(self, count: int = 5) -> str:
-        """The end of the log, for an error message."""
+        """The first error in the log, or else its end, for an error message."""
         lines = self.log.read_text("utf-8", "replace").splitlines()
+        for line in lines:
+            if found := _ERROR.search(line):
+                return found[0].strip()
         return " | ".join(line.strip() for line in lines[-count:] if line.strip())
 
     def stop(self, grace: float = watchdog.GRACE) -> None:

@@ -15,6 +15,9 @@ from creative4u.errors import BackendError
 HOST = "127.0.0.1"  # loopback only: the server has no users of its own to tell apart
 CPU_ROOM = ("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB: some 90 judgements; else it takes 92 % of all
 LONGEST = 8192  # tokens of prompt and completion; two images and ten lines stay far below
+SMALL = 2 << 30  # bytes of weights, all in float32
+# A small model's logits lie as close as half precision rounds, and it needs no 0.92 of a card.
+SMALL_ON_GPU: dict[str, Any] = {"dtype": "float32", "gpu_memory_utilization": 0.25}
 HOW_TO_INSTALL = (
     "vLLM is not installed: pip install 'creative4u[serve]' (with a GPU: 'creative4u[gpu]'), and "
     "on a CPU then pip uninstall torchvision torchaudio torchcodec, which break torch"
@@ -36,6 +39,7 @@ class ServeConfig:
     port: int = 8000
     gpu: bool = False
     patience: float = 1200.0
+    gpu_memory: float | None = None  # share of the card; None leaves it to the model's size
 
     @property
     def url(self) -> str:
@@ -62,7 +66,10 @@ def vllm_command(program: Sequence[str], model: Servable, config: ServeConfig) -
     words = [*program, "serve", model.source, "--served-model-name", model.name]
     words += ["--host", HOST, "--port", str(config.port)]
     words += ["--chat-template-content-format", "openai"]  # image parts stay where they stand
-    for name, value in engine_options(model, config.gpu).items():
+    options = engine_options(model, config.gpu)
+    if config.gpu and config.gpu_memory is not None:
+        options["gpu_memory_utilization"] = config.gpu_memory
+    for name, value in options.items():
         flag = "--" + name.replace("_", "-")
         if value is True:
             words.append(flag)
@@ -79,7 +86,9 @@ def engine_options(model: Servable, gpu: bool) -> dict[str, Any]:
         # a model's own sampling defaults (Qwen2.5-VL: 1.05) would bend a greedy choice
         "override_generation_config": {"repetition_penalty": 1.0},
     }
-    return options if gpu else options | {"dtype": "float32", "enforce_eager": True}
+    if not gpu:
+        return options | {"dtype": "float32", "enforce_eager": True}
+    return options | SMALL_ON_GPU if _small(model.source) else options
 
 
 def vllm_environment(config: ServeConfig, given: Mapping[str, str]) -> dict[str, str]:
@@ -88,6 +97,12 @@ def vllm_environment(config: ServeConfig, given: Mapping[str, str]) -> dict[str,
     if not config.gpu:
         env.setdefault(*CPU_ROOM)
     return env
+
+
+def _small(source: str) -> bool:
+    """Whether a folder's weights are those of a small model."""
+    weights = list(Path(source).glob("*.safetensors"))
+    return bool(weights) and sum(file.stat().st_size for file in weights) < SMALL
 
 
 def _context(source: str) -> int:

@@ -173,6 +173,12 @@ def test_the_command_keeps_to_loopback_and_fits_the_machine(tmp_path: Path) -> N
         ["vllm"], Servable("Qwen/Qwen2.5-VL-7B-Instruct", "q"), ServeConfig(gpu=True)
     )
     assert not {"--dtype", "--enforce-eager"} & set(on_gpu)
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    small = vllm_command(["vllm"], model, ServeConfig(gpu=True))
+    assert dict(itertools.pairwise(small))["--dtype"] == "float32"
+    assert dict(itertools.pairwise(small))["--gpu-memory-utilization"] == "0.25"
+    asked = vllm_command(["vllm"], model, ServeConfig(gpu=True, gpu_memory=0.5))
+    assert dict(itertools.pairwise(asked))["--gpu-memory-utilization"] == "0.5"
     env = vllm_environment(ServeConfig(), {"PATH": "/bin", "VLLM_CPU_KVCACHE_SPACE": "7"})
     assert (env["VLLM_HOST_IP"], env["VLLM_CPU_KVCACHE_SPACE"]) == ("127.0.0.1", "7")
 
@@ -205,3 +211,13 @@ def test_the_version_of_vllm_is_that_of_vllm_cpu(monkeypatch: pytest.MonkeyPatch
     assert vllm_cli.version("vllm") == "0.32.0+cpu"
     with pytest.raises(metadata.PackageNotFoundError):
         vllm_cli.version("vllm-gpu")
+
+
+def test_the_first_error_of_a_log_is_the_one_that_is_told(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    child = Child(["true"], {}, log)
+    child.stop()
+    log.write_text("(core) ValueError: no memory left\nat work\nRuntimeError: see above\nend\n")
+    assert child.last_lines() == "ValueError: no memory left"
+    log.write_text("one\ntwo\nthree\n")
+    assert child.last_lines(2) == "two | three"
