@@ -14,7 +14,6 @@ from pathlib import Path
 
 from creative4u.serving import watchdog
 
-
 _ERROR = re.compile(r"\b[A-Z]\w*(?:Error|Exception): .*")  # as Python ends a traceback
 
 
