@@ -80,7 +80,10 @@ def load_predictor(folder: Path) -> Predictor:
     ids = {name: np.array(values, dtype=str) for name, values in about["ids"].items()}
     for name in [name for name in tensors if name.startswith("ids.")]:
         ids[name.removeprefix("ids.")] = tensors.pop(name).numpy()
-    model.load_state_dict(tensors)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise InputError(f"{folder}: weights of another model; train anew. {error}") from error
     calibration = about["calibration"]
     return Predictor(
         model.eval(),

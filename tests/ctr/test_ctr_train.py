@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from small_shop import write_shop
 
 from creative4u.ctr.dataset import Batch
@@ -82,6 +83,11 @@ def test_a_new_creative_is_told_by_its_image(shop_folder: Path, tmp_path: Path) 
     assert np.array_equal(again.logit, new.logit)
     assert loaded.calibrator == found.calibrator
     assert not (tmp_path / "checkpoint.pt").exists()
+    weights = load_file(tmp_path / "model.safetensors")
+    weights.pop("line.weight")  # as another version's model would lack it
+    save_file(weights, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="train anew"):
+        load_predictor(tmp_path)
 
 
 def test_killed_and_resumed_ends_with_the_same_weights(shop_folder: Path, tmp_path: Path) -> None:
