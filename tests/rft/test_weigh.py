@@ -14,7 +14,7 @@ from creative4u.selector.config import JudgeConfig
 from creative4u.selector.judge import Judge
 from creative4u.selector.observations import Match
 from creative4u.selector.prompts_only import PromptsOnly
-from rft.weigh import NAMES, weigh
+from rft.weigh import NAMES, _evened, weigh
 
 
 class Eyes:
@@ -84,3 +84,9 @@ def test_a_judge_that_is_shown_nothing_has_nothing_to_weigh(tmp_path: Path) -> N
     blind = judge(Eyes(), observe=False, measure=False)
     with pytest.raises(InputError, match="shown nothing"):
         weigh([pairs_file(tmp_path / "few", 90, 0)], blind, tmp_path / "weights.json")
+
+
+def test_a_small_file_counts_as_much_in_sum_as_a_large_one() -> None:
+    files = [Path("large")] * 6 + [Path("small")] * 3
+    train = np.array([True] * 6 + [True, True, False])
+    assert _evened(files, train).tolist() == [1.0] * 6 + [3.0, 3.0]
