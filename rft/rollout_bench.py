@@ -18,10 +18,11 @@ from typing import Any
 
 import torch
 
+from creative4u.selector.half import halved
 from rft.grpo import vision_tokens
 from rft.grpo_rows import order_rows, training_pairs
 from rft.merge import write_merged
-from rft.model import cached_vision, half_precision_pays, load_base, policy
+from rft.model import cached_vision, load_base, policy
 from rft.recipe import Recipe, judge_config, load_recipe
 from rft.rewards import answers_of
 from rft.rollout import GuidedRollout, draw_with, images_of
@@ -75,13 +76,13 @@ def main(recipe: Recipe, rounds: int) -> dict[str, Any]:
     ways: dict[str, Callable[[], list[list[int]]]] = {
         "plain": lambda: plain(trained, processor, prompts, recipe)
     }
-    for name, dtype in (("guided", torch.float32), ("guided, bfloat16", torch.bfloat16)):
-        if dtype == torch.bfloat16 and not half_precision_pays():
-            continue
+    for name in ("guided, float32", "guided, as the judge reads"):
         copy, _ = load_base(recipe.base)
         cached_vision(copy, recipe.features)
+        if name != "guided, float32":
+            copy = halved(copy)
         write_merged(trained, copy)
-        rollout = GuidedRollout(copy.to(dtype), processor, recipe.grpo.temperature, recipe.seed)
+        rollout = GuidedRollout(copy, processor, recipe.grpo.temperature, recipe.seed)
         pick = draw_with(recipe.grpo.temperature, torch.Generator().manual_seed(recipe.seed))
         ways[name] = lambda r=rollout, p=pick: r.write(prompts, p)["completion_ids"]  # type: ignore[misc]
     told: dict[str, Any] = {name: {"cpu_seconds": [], "tokens": [], "parsed": []} for name in ways}

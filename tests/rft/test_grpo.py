@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from reasoning_lines import LINES
-from tiny_models import picture_files, tiny_idefics3
+from tiny_models import picture_files, tiny_idefics3, tiny_qwen25
 
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
@@ -199,9 +199,13 @@ def test_image_tokens_are_masked_whoever_generates(tmp_path: Path) -> None:
     plain = grpo_run.arguments(tmp_path, config, processor, 0, [1.0])
     assert plain.generation_kwargs == {"suppress_tokens": hidden}
     engine = config.model_copy(update={"rollout": "vllm"})
+    with pytest.raises(InputError, match="allowed are guided and transformers"):
+        grpo_run.arguments(tmp_path, engine, processor, 0, [1.0])
+    processor = tiny_qwen25()[1]
     colocated = grpo_run.arguments(tmp_path, engine, processor, 0, [1.0])
     assert colocated.use_vllm
     assert colocated.vllm_mode == "colocate"
+    hidden = grpo_run.vision_tokens(processor)
     assert colocated.generation_kwargs == {"logit_bias": dict.fromkeys(hidden, -100.0)}
 
 
