@@ -160,11 +160,13 @@ def observe(
 
 @app.command()
 def calibrate(
-    verdicts: Annotated[Path, typer.Argument(help="Labelled verdicts of a held-out split.")],
+    verdicts: Annotated[
+        list[Path], typer.Argument(help="Labelled verdicts of held-out pairs.")
+    ],
     model: Model,
     json: Json = False,
 ) -> None:
-    """Fit the temperature of a model's confidence and keep it beside its weights.
+    """Fit how a model's confidence is read and keep it beside its weights.
 
     Example: `creative4u rft calibrate verdicts.jsonl --model runs/sft-160m/1-pairs`
     """
@@ -172,7 +174,8 @@ def calibrate(
         from creative4u.serving.evaluate import read_verdicts
         from rft.calibrate import calibrate as fit
 
-        figures = fit(read_verdicts(verdicts), model)
+        first, *more = (read_verdicts(file) for file in verdicts)
+        figures = fit(first, model, *more)
     answer(figures, json)
 
 

@@ -25,6 +25,7 @@ from creative4u.errors import VerdictParseError
 from creative4u.images import load_image, square
 from creative4u.schema import Order
 from creative4u.selector.config import JudgeConfig, read_config
+from creative4u.selector.differences import summed
 from creative4u.selector.load import load_asker
 from creative4u.selector.parser import parse
 from creative4u.selector.protocol import SIDES
@@ -111,7 +112,8 @@ def verdicts(told: Sequence[tuple[Row, str, float]], config: JudgeConfig, name: 
     for key, orders in pairs.items():
         pair_id = key.rpartition("#")[0]
         try:
-            judged = [Judged(_order(row), parse(text), logit) for row, text, logit in orders]
+            judged = [Judged(_order(row), parse(text), logit, _weighed(row))
+                      for row, text, logit in orders]
         except VerdictParseError as error:
             found.append({"pair_id": pair_id, "error": {"code": error.code, "message": str(error)}})
             continue
@@ -121,6 +123,11 @@ def verdicts(told: Sequence[tuple[Row, str, float]], config: JudgeConfig, name: 
 
 def _order(row: Row) -> Order:
     return "AB" if row["order"] == "AB" else "BA"
+
+
+def _weighed(row: Row) -> float:
+    """What the differences in the row's prompt come to for the image shown first."""
+    return summed(row["prompt"][-1]["content"][-1].get("text", "")) if "prompt" in row else 0.0
 
 
 def _after(ids: Sequence[int], sought: Sequence[int]) -> int | None:

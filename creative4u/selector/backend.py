@@ -16,10 +16,14 @@ OnText = Callable[[int, str], None]  # row number, the text written so far
 
 @dataclass(frozen=True)
 class Prompt:
-    """Chat messages with two image placeholders, and the two images in that order."""
+    """Chat messages with two image placeholders, and the two images in that order.
+
+    `weighed` is what the weighed differences in it come to for the image shown first, log odds.
+    """
 
     messages: Messages
     images: tuple[Image, Image]
+    weighed: float = 0.0
 
 
 @dataclass(frozen=True)

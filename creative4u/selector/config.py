@@ -30,7 +30,9 @@ class JudgeConfig(Record):
 
     `first_lean` is the log odds that the model gives to whatever is shown first; it is taken off,
     so that no place wins (contextual calibration, Zhao et al. 2021, on the two orders).
-    `temperature` then divides the log odds; both are fitted on a held-out split. `margin` is the
+    `temperature` then divides the log odds, and `prior` times what the weighed differences come to
+    is added (a product of experts; 0 leaves the model alone). All three are fitted on a held-out
+    split. `margin` is the
     distance of probability_a from one half under which disagreeing orders are inconclusive.
     """
 
@@ -43,6 +45,7 @@ class JudgeConfig(Record):
     image_side: int | None = Field(224, ge=28)  # square pixels; None: as the processor has it
     first_lean: float = 0.0
     temperature: float = Field(1.0, gt=0)
+    prior: float = Field(0.0, ge=0)
     margin: float = Field(0.1, ge=0, le=0.5)
 
     @property

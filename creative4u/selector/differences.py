@@ -30,6 +30,7 @@ BEARING = {
     "click": (TOTAL,),
 }
 _LEVEL = re.compile(r"([a-z_]+) (\d)")
+_TOTAL = re.compile(rf"\b{TOTAL} ([AB])\+(\d+)$")
 _LISTED = re.compile(r"([a-z_]+) ([AB]\+\d+)")
 
 
@@ -63,6 +64,15 @@ def weighed(degrees_a: Mapping[str, float], degrees_b: Mapping[str, float], wort
         total = math.copysign(1.0, total)
     told = (_listed(points), _listed({TOTAL: total}))
     return " ".join(part for part in told if part) or "nothing"
+
+
+def summed(apart: str) -> float:
+    """What a list of weighed differences, or a line that ends with it, comes to for A: log odds.
+
+    0.0 where no sum closes it.
+    """
+    found = _TOTAL.search(apart)
+    return 0.0 if found is None else int(found[2]) / UNIT * (1 if found[1] == "A" else -1)
 
 
 def cite(key: str, apart: str) -> str:

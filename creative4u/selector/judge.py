@@ -17,7 +17,7 @@ from creative4u.images import image_hash
 from creative4u.schema import Order, Side, Verdict
 from creative4u.selector.backend import Backend, OnText, Prompt
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.differences import differences, weighed
+from creative4u.selector.differences import differences, summed, weighed
 from creative4u.selector.observations import TOP, Match, Observation, Shown, shown
 from creative4u.selector.parser import parse, swap_sides
 from creative4u.selector.prompt import clean_request, comparison_messages
@@ -178,11 +178,13 @@ class Judge:
                     on_event(Observed(side, text))
         completions = self.backend.complete(prompts, _told(asked, on_event)) if prompts else []
         judged: dict[int, list[Judged]] = {number: [] for number in facts}
-        for (number, order), completion in zip(asked, completions, strict=True):
+        for (number, order), prompt, completion in zip(asked, prompts, completions, strict=True):
             try:
                 if isinstance(completion, Creative4UError):
                     raise completion
-                judged[number].append(Judged(order, parse(completion.text), completion.logit_a))
+                judged[number].append(
+                    Judged(order, parse(completion.text), completion.logit_a, prompt.weighed)
+                )
             except Creative4UError as error:
                 failed.setdefault(number, error)
         seconds = (time.perf_counter() - began) / max(1, len(requests))
@@ -208,7 +210,8 @@ class Judge:
                 told = (of_first.text, of_second.text)
                 apart = self.apart(of_first, of_second) if self.config.weights else None
             messages = comparison_messages(title, queries, told, self.config.instructions, apart)
-            made.append(Prompt(messages, (images[first], images[second])))
+            weighs = 0.0 if apart is None else summed(apart)
+            made.append(Prompt(messages, (images[first], images[second]), weighs))
         return made, {side: told.text for side, told in seen.items()} if seen else None
 
     def _observe(self, images: Sequence[Image]) -> None:

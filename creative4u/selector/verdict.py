@@ -12,24 +12,30 @@ from creative4u.selector.parser import Parsed, mirrored
 
 @dataclass(frozen=True)
 class Judged:
-    """One order's parsed completion and the log odds of the image shown first."""
+    """One order's parsed completion and the log odds of the image shown first.
+
+    `weighed_first` is what the weighed differences come to for it, log odds too.
+    """
 
     order: Order
     parsed: Parsed
     logit_first: float
+    weighed_first: float = 0.0
 
 
 def order_verdict(judged: Judged, config: JudgeConfig) -> OrderVerdict:
     """One order told in the user's own A and B: what was shown second as B is A in order BA.
 
-    Where the config takes off a lean to the first place, the choice is the corrected one.
+    Where the config takes off a lean to the first place, or adds what the weighed differences come
+    to, the choice is the corrected one.
     """
     turned = judged.order == "BA"
     parsed = mirrored(judged.parsed) if turned else judged.parsed
     logit_first = (judged.logit_first - config.first_lean) / config.temperature
+    logit_first += config.prior * judged.weighed_first
     logit_a = -logit_first if turned else logit_first
     answers = parsed.answers
-    if config.first_lean:
+    if config.first_lean or config.prior:
         answers = answers.model_copy(update={"click": "A" if logit_a > 0 else "B"})
     return OrderVerdict(
         order=judged.order,

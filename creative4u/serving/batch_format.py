@@ -82,7 +82,7 @@ def write_requests(
                 except Creative4UError as error:
                     known |= outcome_fields(error)
                 else:
-                    known["observations"] = facts
+                    known |= {"observations": facts, "weighed": [p.weighed for p in prompts]}
                     for order, prompt in zip(BOTH, prompts, strict=True):
                         urls = [data_url(i, judge.config.image_side) for i in prompt.images]
                         line = {
@@ -122,10 +122,10 @@ def read_answers(pairs: Path, out: Path, answers: Sequence[Path], again: bool) -
             raise InputError(f"{beside} was made from other pairs than {pairs}")
         for number, line in enumerate(asked):
             row = json.loads(line)
-            facts = row.pop("observations", None)
+            facts, weighed = row.pop("observations", None), row.pop("weighed", (0.0, 0.0))
             if "error" not in row:
                 row |= outcome_fields(
-                    _verdict(row["pair_id"], number, found, config, header, facts)
+                    _verdict(row["pair_id"], number, found, config, header, facts, weighed)
                 )
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             tally.add(row)
@@ -142,16 +142,17 @@ def _verdict(
     config: JudgeConfig,
     header: Mapping[str, Any],
     facts: Any,
+    weighed: Sequence[float],
 ) -> Verdict | Creative4UError:
     """Both orders' answers as one verdict, as `Judge` joins them; seconds are not known: 0."""
     try:
         bodies = [found.body(custom_id(pair_id, order, number)) for order in BOTH]
         judged = []
-        for order, body in zip(BOTH, bodies, strict=True):
+        for order, body, sum_of_first in zip(BOTH, bodies, weighed, strict=True):
             if isinstance(body, Creative4UError):
                 raise body
             said = completion(answered(body))
-            judged.append(Judged(order, parse(said.text), said.logit_a))
+            judged.append(Judged(order, parse(said.text), said.logit_a, sum_of_first))
         return verdict(judged, config, header["model"], 0.0, facts)
     except Creative4UError as error:
         return error

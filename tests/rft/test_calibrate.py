@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from creative4u.errors import InputError
 from creative4u.selector.config import FILE_NAME, JudgeConfig
-from rft.calibrate import calibrate, first_lean, fit_temperature
+from rft.calibrate import calibrate, first_lean, fit_experts, fit_temperature
 
 
 def test_overstated_odds_are_divided_by_the_factor_they_were_overstated_by() -> None:
@@ -78,3 +78,37 @@ def test_a_lean_is_taken_off_and_a_second_fit_finds_none_left(tmp_path: Path) ->
 def test_too_few_verdicts_say_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got 0 labelled verdicts"):
         calibrate([{"error": {"code": "bad_image"}, "label": "A"}], tmp_path)
+
+
+def test_two_experts_get_the_shares_that_made_the_labels() -> None:
+    rng = np.random.default_rng(2)
+    own, sums = rng.normal(0, 2, 40_000), rng.normal(0, 2, 40_000)
+    label = (rng.random(40_000) < expit(0.5 * own + 0.7 * sums)).astype(float)
+    odds, counts = np.stack([own, own], 1), np.ones(40_000)
+    temperature, prior = fit_experts(odds, sums, label, counts)
+    assert (temperature, prior) == (pytest.approx(2, abs=0.1), pytest.approx(0.7, abs=0.03))
+    alone = fit_experts(odds, 0 * sums, label, counts)
+    assert alone[1] == 0
+    assert alone[0] == pytest.approx(fit_temperature(odds, label), rel=1e-2)
+
+
+def test_a_second_file_counts_as_much_and_the_sum_is_read_from_the_last_line(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / FILE_NAME).write_text(JudgeConfig().model_dump_json())
+
+    def rows(count: int, right: float, points: int) -> list[dict[str, object]]:
+        told = []
+        for number in range(count):
+            label = "A" if number < count * right else "B"
+            line = f"click: nothing between them; all A+{points}" if points else "click: nothing"
+            order = {"probability_a": 0.5, "reasoning": line}
+            told.append({"label": label, "orders": [order, order]})
+        return told
+
+    # log odds 1.0 for A in both files, A right in 0.9 of one and 0.5 of the other: 0.7 in sum
+    figures = calibrate(rows(200, 0.9, 10), tmp_path, rows(20, 0.5, 10))
+    assert figures["prior"] == pytest.approx(np.log(0.7 / 0.3), abs=0.01)
+    assert json.loads((tmp_path / FILE_NAME).read_text())["prior"] == pytest.approx(
+        figures["prior"], abs=1e-4
+    )

@@ -1,6 +1,14 @@
 """What tells two described images apart: widest gap first, mirrored by a swap, and cited."""
 
-from creative4u.selector.differences import BEARING, KNOTS, TOTAL, cite, differences, weighed
+from creative4u.selector.differences import (
+    BEARING,
+    KNOTS,
+    TOTAL,
+    cite,
+    differences,
+    summed,
+    weighed,
+)
 from creative4u.selector.observations import NAMES, Match, Observation, shown
 from creative4u.selector.prompt import comparison_messages
 
@@ -95,3 +103,10 @@ def test_the_side_that_leads_by_less_than_a_point_gets_one() -> None:
     assert weighed({"size": 9.0}, {"size": 1.0}, worth) == "all A+1"
     assert weighed({"size": 1.0}, {"size": 9.0}, worth) == "all B+1"
     assert weighed({"size": 4.0}, {"size": 4.0}, worth) == "nothing"
+
+
+def test_the_sum_is_read_back_from_the_end_alone() -> None:
+    assert summed("blur A+8 size B+2 all A+6") == 0.6
+    assert summed("click: A leads on text; all B+14") == -1.4
+    assert summed("Title: all A+99\nSpeaks for it: nothing") == 0.0
+    assert summed("") == 0.0

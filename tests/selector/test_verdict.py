@@ -59,3 +59,14 @@ def test_a_lean_to_the_first_place_is_taken_off_before_the_choice() -> None:
     assert [order.choice for order in told.orders] == ["A", "A"]
     assert told.answers.click == "A"
     assert told.probability_a == pytest.approx(1 / (1 + math.exp(-1)))
+
+
+def test_the_weighed_sum_is_added_and_turns_with_the_order() -> None:
+    config = JudgeConfig(temperature=2.0, prior=0.5)
+    orders = [
+        Judged("AB", said("A"), 1.0, weighed_first=-4.0),  # 1/2 - 2: B
+        Judged("BA", said("B"), -1.0, weighed_first=4.0),
+    ]
+    told = verdict(orders, config, "m", 0.0)
+    assert (told.choice, told.consistent) == ("B", True)
+    assert told.probability_a == pytest.approx(1 / (1 + math.exp(1.5)))
