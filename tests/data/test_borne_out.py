@@ -72,6 +72,14 @@ def test_what_is_copied_from_the_prompt_is_no_claim() -> None:
     assert restored(line, A, B, ()) == "subject: A is sharp; B is blurred. A>B"
 
 
+def test_the_sum_at_the_end_of_the_last_line_is_no_claim() -> None:
+    assert restored("click: A leads on text; all A+14", A, B, ()) == "click: A leads on text"
+    _, said = reason(A, B, (), "A", "seed")
+    checks = BorneOut({"a.png": A, "b.png": B})
+    checks.add(f"{said}; all A+14", PAIR, "A")
+    assert checks.figures()["faultless"] == 1
+
+
 def test_pairs_without_facts_are_left_out() -> None:
     checks = BorneOut({})
     checks.add("anything", PAIR, "A")
