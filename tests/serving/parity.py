@@ -130,7 +130,8 @@ def transformers_reads(folder: Path, asked: Sequence[Asked], source: str) -> Ite
                         odds = float(last[sides[0]] - last[sides[1]])
         said = tokenizer.decode(ids, skip_special_tokens=True)
         first = wrong[0] if wrong else None
-        yield [{"name": one.name, "text": said, "odds": odds, "ids": ids, "unlike": first}]
+        yield [{"name": one.name, "text": said, "odds": odds, "ids": ids, "unlike": first,
+                "weighed": one.weighed}]  # fmt: skip
 
 
 def run(folder: Path, way: str, limit: int | None) -> dict[str, Any]:
@@ -201,14 +202,15 @@ _WAYS = {way for both in AGAINST for way in both}
 def _judged(way: dict[str, Said], both: Sequence[str]) -> list[Judged]:
     named: tuple[tuple[Order, str], ...] = (("AB", both[0]), ("BA", both[1]))
     return [
-        Judged(order, parse(way[name]["text"]), float(way[name]["odds"])) for order, name in named
+        Judged(order, parse(way[name]["text"]), float(way[name]["odds"]), way[name]["weighed"])
+        for order, name in named
     ]
 
 
 def _said(one: Asked, said: Completion | Creative4UError) -> Said:
     if isinstance(said, Completion):
-        return {"name": one.name, "text": said.text, "odds": said.logit_a}
-    return {"name": one.name, "text": str(said), "odds": None}
+        return {"name": one.name, "text": said.text, "odds": said.logit_a, "weighed": one.weighed}
+    return {"name": one.name, "text": str(said), "odds": None, "weighed": one.weighed}
 
 
 def _batches(way: str, asked: Sequence[Asked], usual: int) -> Iterator[Sequence[Asked]]:
