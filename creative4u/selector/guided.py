@@ -2,7 +2,8 @@
 
 The keys of the lines are known beforehand, so they are fed in one forward pass instead of being
 generated token by token (jump-forward decoding, as in structured-output engines; our choice); so is
-what the last line says of who leads, which follows from the answers that the model has given.
+what the last line says of who leads, which follows from the answers that the model has given. A
+line that ends without a judgement is brought to one, and the model chooses among those allowed.
 Facts, judgements and the answer are the model's own: chosen greedily, or drawn (GRPO). Rows of a
 batch move at their own pace: a step feeds each row its next chunk, and behind it a draft of what
 comes next, of which the part is kept that the model would have chosen itself.
@@ -23,7 +24,14 @@ from creative4u.selector.backend import Completion, OnText
 from creative4u.selector.drafts import ORDER, Drafts
 from creative4u.selector.observations import NAMES, TOP
 from creative4u.selector.packed import BLOCK, PackedRows
-from creative4u.selector.protocol import COMPARED, COMPARISONS, KEYS, SIDES, summary
+from creative4u.selector.protocol import (
+    COMPARED,
+    COMPARISONS,
+    KEYS,
+    QUESTIONS,
+    SIDES,
+    summary,
+)
 
 LINE_TOKENS = 48  # a line longer than this has lost its thread
 Pick = Callable[[Tensor], Tensor]  # (B, V) logits, -inf where not allowed, to (B,) token ids
@@ -43,6 +51,7 @@ class Written:
     chunk: list[int] = field(default_factory=list)
     line: int = 0  # the protocol question being answered
     line_tokens: int = 0
+    judging: bool = False  # a judgement is due, and nothing else
     logit_a: float | None = None
     error: CompletionError | None = None
 
@@ -51,6 +60,12 @@ class Written:
         self.chunk = [token, *forced]
         self.written += self.chunk
         self.chosen += [True] + [False] * len(forced)
+
+    def feed(self, forced: Sequence[int]) -> None:
+        """What has to follow, instead of the token that was chosen."""
+        self.chunk = [*forced]
+        self.written += self.chunk
+        self.chosen += [False] * len(forced)
 
     @property
     def done(self) -> bool:
@@ -73,11 +88,20 @@ class GuidedDecoder:
         self.keys = [self._ids(f"{key}:") for key in KEYS]
         self.closing = self._ids("</think><answer>")
         self.sides = [self._ids(side)[0] for side in SIDES]
+        self.judgements = {
+            question.key: self._endings(question.allowed) for question in QUESTIONS[:-1]
+        }
         self.digits = [self._ids(str(level))[0] for level in range(TOP + 1)]
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
         return ids
+
+    def _endings(self, allowed: Sequence[str]) -> tuple[list[int], dict[int, list[int]]]:
+        """What all of a line's judgements begin with, and how each goes on behind its own token."""
+        ways = [self._ids(f". {judgement}") for judgement in allowed]
+        shared = next(n for n, at in enumerate(zip(*ways, strict=False)) if len(set(at)) > 1)
+        return ways[0][:shared], {way[shared]: way[shared + 1 :] for way in ways}
 
     @torch.inference_mode()
     def complete(
@@ -142,6 +166,12 @@ class GuidedDecoder:
         sides = choosable[answering][:, self.sides]
         choosable[answering] = float("-inf")
         choosable[answering[:, None], self.sides] = sides
+        for row, size, end in zip(rows, sizes, accumulate(sizes), strict=True):
+            if row.judging and size:
+                ways = list(self.judgements[KEYS[row.line]][1])
+                allowed = choosable[end - size, ways]
+                choosable[end - size] = float("-inf")
+                choosable[end - size, ways] = allowed
         return [part.tolist() for part in torch.split(pick(choosable), sizes)]
 
     def _follow(
@@ -193,7 +223,13 @@ class GuidedDecoder:
             row.take(best, self._ids("</answer>"))
             return
         row.line_tokens += 1
-        if best == self.newline:
+        if row.judging:
+            row.judging = False
+            row.take(best, self.judgements[KEYS[row.line]][1][best])
+        elif best == self.newline and not self._judged(row):
+            row.judging = True
+            row.feed(self.judgements[KEYS[row.line]][0])
+        elif best == self.newline:
             row.line, row.line_tokens = row.line + 1, 0
             if row.line == len(KEYS):
                 row.take(best, self.closing)
@@ -206,6 +242,12 @@ class GuidedDecoder:
             )
         else:
             row.take(best)
+
+    def _judged(self, row: Written) -> bool:
+        """Whether the line ends with one of its judgements; the last line has none."""
+        question = QUESTIONS[row.line]
+        said = self._text(row).rpartition("\n")[2].rpartition(" ")[2]
+        return question.key == "click" or said in question.allowed
 
     def _leads(self, row: Written) -> list[int]:
         """What the `click` line says first; nothing where a comparison has no allowed answer."""

@@ -67,3 +67,10 @@ def test_one_picture_twice_gives_even_odds(judge: Judge) -> None:
     told = judge.select(PairRequest(mug(200), mug(200), "Mug", ("mug",)))
     assert told.probability_a == pytest.approx(0.5, abs=1e-4)
     assert told.choice in ("tie", "inconclusive")
+
+
+def test_a_line_is_always_brought_to_a_judgement(judge: Judge) -> None:
+    # nothing tells these apart; the model was not taught what to say then
+    for title in ("Mug", "Mug tall"):
+        told = judge.select(PairRequest(mug(200), mug(201), title, ("mug",)))
+        assert len(told.orders) == 2
