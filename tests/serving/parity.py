@@ -102,7 +102,7 @@ def transformers_reads(folder: Path, asked: Sequence[Asked], source: str) -> Ite
     processor: Any = AutoProcessor.from_pretrained(source)
     tokenizer = processor.tokenizer
     sides = [tokenizer(side, add_special_tokens=False).input_ids[0] for side in "AB"]
-    closing = tokenizer("<answer>", add_special_tokens=False).input_ids
+    closing = "<answer>"
     written = _read(folder / "engine.jsonl")
     for one in asked:
         ids, prompt = written[one.name]["ids"], prompt_of(one)
@@ -118,14 +118,14 @@ def transformers_reads(folder: Path, asked: Sequence[Asked], source: str) -> Ite
             odds = None
             if not wrong:
                 place = max(n for n, token in enumerate(ids) if token in sides
-                            and ids[n - len(closing) : n] == closing)  # fmt: skip
+                            and tokenizer.decode(ids[:n]).endswith(closing))  # fmt: skip
                 odds = float(logits[place, sides[0]] - logits[place, sides[1]])
             else:
                 more = inputs | {"max_new_tokens": one.max_tokens, "do_sample": False}
                 out = model.generate(**more, output_logits=True, return_dict_in_generate=True)
                 ids = out.sequences[0, start:].tolist()
                 for n, token in enumerate(ids):
-                    if token in sides and ids[n - len(closing) : n] == closing:
+                    if token in sides and tokenizer.decode(ids[:n]).endswith(closing):
                         last = out.logits[n][0]
                         odds = float(last[sides[0]] - last[sides[1]])
         said = tokenizer.decode(ids, skip_special_tokens=True)
