@@ -145,7 +145,7 @@ def train(
 
 def arguments(
     folder: Path, grpo: Grpo, processor: Any, seed: int, reward_weights: list[float],
-    save_memory: bool = False,
+    large: bool = False,
 ) -> GRPOConfig:
     """TRL's settings of a recipe on this machine; raises InputError where they do not divide."""
     gpu = torch.cuda.is_available()
@@ -196,8 +196,8 @@ def arguments(
         seed=seed,
         data_seed=seed,
         # plain rollouts run in the trainer's type, and a small model's logits tie in bfloat16
-        bf16=save_memory if gpu else half_precision_pays(),
-        gradient_checkpointing=save_memory,
+        bf16=large if gpu else half_precision_pays(),
+        gradient_checkpointing=large,
         report_to=reporters(),
         max_grad_norm=1.0,
         use_cpu=not gpu,

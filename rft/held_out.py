@@ -21,13 +21,12 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from creative4u.errors import VerdictParseError
+from creative4u.errors import CompletionError
 from creative4u.images import load_image, square
-from creative4u.schema import Order
 from creative4u.selector.config import JudgeConfig, read_config
-from creative4u.selector.differences import summed
 from creative4u.selector.load import load_asker
 from creative4u.selector.parser import parse
+from creative4u.selector.prompt import weighed_first
 from creative4u.selector.protocol import SIDES
 from creative4u.selector.verdict import Judged, verdict
 from rft.evaluate import evaluate
@@ -39,6 +38,7 @@ from rft.sft import read_pairs
 
 ROWS, VERDICTS, FIGURES = "rows.jsonl", "verdicts.jsonl", "figures.json"
 LONGEST = 448  # tokens of a completion
+Told = tuple[Row, str, float | None]
 
 
 class Sides(LogitsProcessor):  # type: ignore[misc]
@@ -74,8 +74,11 @@ def held_out_rows(
 
 def completed(
     model: Any, processor: Any, rows: Sequence[Row], config: JudgeConfig, at_once: int
-) -> Iterator[tuple[Row, str, float]]:
-    """Each row, what the model writes for it, and the log odds of `A` where its answer stands."""
+) -> Iterator[Told]:
+    """Each row, what the model writes for it, and the log odds of `A` where its answer stands.
+
+    None where no answer stands behind the closing.
+    """
     tokenizer = processor.tokenizer
     sides = [tokenizer(side, add_special_tokens=False).input_ids[0] for side in SIDES]
     closing = tokenizer("</think><answer>", add_special_tokens=False).input_ids
@@ -99,35 +102,31 @@ def completed(
                                     odds, strict=True):
             text = tokenizer.decode(ids, skip_special_tokens=True)
             place = _after(ids, closing)
-            at_answer = of_row[place] if place is not None else torch.zeros(2)
-            yield row, text, float(at_answer[0] - at_answer[1])
+            yield row, text, None if place is None else float(of_row[place][0] - of_row[place][1])
 
 
-def verdicts(told: Sequence[tuple[Row, str, float]], config: JudgeConfig, name: str) -> list[Row]:
+def verdicts(told: Sequence[Told], config: JudgeConfig, name: str) -> list[Row]:
     """One verdict row a pair, or an error row where either order does not parse."""
-    pairs: dict[str, list[tuple[Row, str, float]]] = {}
+    pairs: dict[str, list[Told]] = {}
     for one in told:
         pairs.setdefault(one[0]["pair_id"], []).append(one)
     found: list[Row] = []
     for key, orders in pairs.items():
         pair_id = key.rpartition("#")[0]
         try:
-            judged = [Judged(_order(row), parse(text), logit, _weighed(row))
-                      for row, text, logit in orders]
-        except VerdictParseError as error:
+            judged = [Judged(row["order"], parse(text), _known(odds), weighed_first(row["prompt"]))
+                      for row, text, odds in orders]
+        except CompletionError as error:
             found.append({"pair_id": pair_id, "error": {"code": error.code, "message": str(error)}})
             continue
         found.append({"pair_id": pair_id, **verdict(judged, config, name, 0.0).model_dump()})
     return found
 
 
-def _order(row: Row) -> Order:
-    return "AB" if row["order"] == "AB" else "BA"
-
-
-def _weighed(row: Row) -> float:
-    """What the differences in the row's prompt come to for the image shown first."""
-    return summed(row["prompt"][-1]["content"][-1].get("text", "")) if "prompt" in row else 0.0
+def _known(odds: float | None) -> float:
+    if odds is None:
+        raise CompletionError("the answer does not stand where the protocol has it")
+    return odds
 
 
 def _after(ids: Sequence[int], sought: Sequence[int]) -> int | None:

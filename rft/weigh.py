@@ -57,8 +57,12 @@ def weigh(
     What is seen is kept in `out` with suffix .seen.jsonl, where a killed run goes on. Raises
     InputError where there are too few labelled pairs.
     """
-    known = [(pair, path.parent) for path in files for pair in read_pairs(path)
-             if pair.label and pair.split in ("train", "validation")]
+    known, source = [], []
+    for path in files:
+        read = [pair for pair in read_pairs(path)
+                if pair.label and pair.split in ("train", "validation")]
+        known += [(pair, path.parent) for pair in read]
+        source += [path] * len(read)
     seen = _observed(known, judge, out, progress)
     gap = np.array([_row(seen[pair.pair_id]) for pair, _ in known]).reshape(len(known), -1)
     side = np.array([pair.label == "A" for pair, _ in known])
@@ -66,7 +70,7 @@ def weigh(
     if train.sum() < LEAST or (~train).sum() < LEAST:
         raise InputError(f"got {train.sum()} training and {(~train).sum()} validation pairs with a "
                          f"label; at least {LEAST} of each are needed")
-    counts = _evened([folder for _, folder in known], train)
+    counts = _evened(source, train)
     fits = [_fitted(gap[train], side[train], counts, penalty) for penalty in PENALTIES]
     best = max(fits, key=lambda worth: _right(gap[~train] @ worth, side[~train]))
     curves = {name: [0.0, *np.cumsum(steps).round(3).tolist()]

@@ -9,21 +9,22 @@ from typing import Protocol
 from PIL.Image import Image
 
 from creative4u.errors import Creative4UError
-from creative4u.selector.prompt import Messages
+from creative4u.selector.prompt import Messages, weighed_first
 
 OnText = Callable[[int, str], None]  # row number, the text written so far
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Chat messages with two image placeholders, and the two images in that order.
-
-    `weighed` is what the weighed differences in it come to for the image shown first, log odds.
-    """
+    """Chat messages with two image placeholders, and the two images in that order."""
 
     messages: Messages
     images: tuple[Image, Image]
-    weighed: float = 0.0
+
+    @property
+    def weighed(self) -> float:
+        """What the weighed differences in it come to for the image shown first, log odds."""
+        return weighed_first(self.messages)
 
 
 @dataclass(frozen=True)

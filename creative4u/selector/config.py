@@ -31,9 +31,9 @@ class JudgeConfig(Record):
     `first_lean` is the log odds that the model gives to whatever is shown first; it is taken off,
     so that no place wins (contextual calibration, Zhao et al. 2021, on the two orders).
     `temperature` then divides the log odds, and `prior` times what the weighed differences come to
-    is added (a product of experts; 0 leaves the model alone). All three are fitted on a held-out
-    split. `margin` is the
-    distance of probability_a from one half under which disagreeing orders are inconclusive.
+    is added (a product of experts; 0 leaves the model alone). All three are fitted on held-out
+    pairs. `margin` is the distance of probability_a from one half under which disagreeing orders
+    are inconclusive.
     """
 
     observe: Literal["probe", "model", False] = "probe"

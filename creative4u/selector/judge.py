@@ -17,7 +17,7 @@ from creative4u.images import image_hash
 from creative4u.schema import Order, Side, Verdict
 from creative4u.selector.backend import Backend, OnText, Prompt
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.differences import differences, summed, weighed
+from creative4u.selector.differences import differences, weighed
 from creative4u.selector.observations import TOP, Match, Observation, Shown, shown
 from creative4u.selector.parser import parse, swap_sides
 from creative4u.selector.prompt import clean_request, comparison_messages
@@ -210,8 +210,7 @@ class Judge:
                 told = (of_first.text, of_second.text)
                 apart = self.apart(of_first, of_second) if self.config.weights else None
             messages = comparison_messages(title, queries, told, self.config.instructions, apart)
-            weighs = 0.0 if apart is None else summed(apart)
-            made.append(Prompt(messages, (images[first], images[second]), weighs))
+            made.append(Prompt(messages, (images[first], images[second])))
         return made, {side: told.text for side, told in seen.items()} if seen else None
 
     def _observe(self, images: Sequence[Image]) -> None:

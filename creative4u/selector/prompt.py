@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from creative4u.errors import InputError
-from creative4u.selector.differences import differences
+from creative4u.selector.differences import differences, summed
 from creative4u.selector.protocol import QUESTIONS
 
 Messages = list[dict[str, Any]]
@@ -101,6 +101,14 @@ def comparison_messages(
             ],
         }
     ]
+
+
+def weighed_first(messages: Messages) -> float:
+    """What the differences at the end of a comparison prompt come to for the image shown first.
+
+    Log odds; 0.0 where no sum closes it. Title and queries stand before and are never read.
+    """
+    return summed(messages[-1]["content"][-1].get("text", ""))
 
 
 def observation_messages() -> Messages:

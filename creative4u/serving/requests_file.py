@@ -12,7 +12,6 @@ from typing import Any
 from PIL import Image
 
 from creative4u.selector.backend import Prompt
-from creative4u.selector.differences import summed
 
 
 @dataclass(frozen=True)
@@ -22,11 +21,6 @@ class Asked:
     name: str
     messages: list[dict[str, Any]]
     max_tokens: int
-
-    @property
-    def weighed(self) -> float:
-        """What the differences told of in it come to for the image shown first, log odds."""
-        return summed(str(self.messages[-1]["content"][-1].get("text", "")))
 
 
 def read_requests(path: Path) -> list[Asked]:
@@ -52,4 +46,4 @@ def prompt_of(asked: Asked) -> Prompt:
             parts.append(part)
         messages.append({**message, "content": parts})
     first, second = images
-    return Prompt(messages, (first, second), asked.weighed)
+    return Prompt(messages, (first, second))

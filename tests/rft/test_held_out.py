@@ -13,11 +13,14 @@ from creative4u.selector.parser import complete, swap_sides
 from creative4u.selector.prompt import comparison_messages
 from rft.held_out import _after, completed, verdicts
 
-Told = tuple[dict[str, Any], str, float]
+Told = tuple[dict[str, Any], str, float | None]
 
 
-def told(pair: str, order: str, text: str, logit: float) -> Told:
-    return {"pair_id": f"{pair}#0", "order": order}, text, logit
+PROMPT = comparison_messages("Boot", (), ("size 4", "size 2"), apart="size A+6 all A+6")
+
+
+def told(pair: str, order: str, text: str, logit: float | None) -> Told:
+    return {"pair_id": f"{pair}#0", "order": order, "prompt": PROMPT}, text, logit
 
 
 def test_both_orders_of_a_pair_become_one_verdict_in_the_users_own_sides() -> None:
@@ -43,6 +46,20 @@ def test_what_does_not_parse_is_an_error_row_and_no_tie() -> None:
     assert first["error"]["code"] == "unparsable"
     assert "choice" not in first
     assert second["choice"] == "B"
+
+
+def test_an_answer_without_odds_is_an_error_and_the_sum_of_the_prompt_counts() -> None:
+    rows = [
+        told("p", "AB", complete(LINES, "A"), None),
+        told("p", "BA", complete(swap_sides(LINES), "B"), -1.0),
+        told("q", "AB", complete(LINES, "A"), 0.0),
+        told("q", "BA", complete(swap_sides(LINES), "B"), 0.0),
+    ]
+    first, second = verdicts(rows, PAPER.model_copy(update={"prior": 1.0}), "tiny")
+    assert "choice" not in first
+    assert first["error"]["code"] == "bad_completion"
+    shares = [order["probability_a"] for order in second["orders"]]
+    assert shares == pytest.approx([0.6457, 0.3543], abs=1e-4)  # log odds 0.6 for the first shown
 
 
 def test_the_answer_stands_behind_the_closing() -> None:

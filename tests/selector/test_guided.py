@@ -11,6 +11,7 @@ from creative4u.selector.half import half_pays
 from creative4u.selector.load import embedded_adapter, load_judge, merged
 from creative4u.selector.local import LocalBackend
 from creative4u.selector.observations import NAMES
+from creative4u.selector.parser import parse
 from creative4u.selector.prompt import comparison_messages
 from creative4u.selector.protocol import KEYS
 
@@ -135,3 +136,27 @@ def test_copies_share_a_prompt_and_each_token_is_fed_or_chosen(
             assert row.written[end + 1 : end + 1 + len(key)] == key
             assert not any(row.chosen[end + 1 : end + 1 + len(key)])
         assert sum(row.chosen[ends[-1] + 1 :]) == 1  # the answer alone
+
+
+def test_a_line_that_ends_too_soon_is_brought_to_a_judgement_of_the_models_own(
+    backend: LocalBackend, prompts: list[Prompt]
+) -> None:
+    decoder = backend.decoder
+    (word,) = decoder._ids(" nothing")
+    due, judged = [word], []
+
+    def hasty(logits: torch.Tensor) -> torch.Tensor:
+        """One word a line and then its end; what is not allowed is left to the model."""
+        if logits[0, due[0]] == float("-inf"):
+            judged.append(int((logits[0] > float("-inf")).sum()))
+            due[0] = decoder.newline
+            return logits.argmax(1)
+        chosen, due[0] = due[0], decoder.newline if due[0] == word else word
+        return torch.tensor([chosen])
+
+    inputs = backend._inputs([prompts[0].messages], [list(prompts[0].images)])
+    (row,) = decoder.write(inputs, hasty)
+    told = parse(decoder._text(row))  # nine lines of one word, each with an allowed judgement
+    assert told.reasoning.count(" nothing. ") == len(KEYS) - 1
+    assert judged == [2] * 2 + [3] * 7 + [2]  # yes or no, three comparisons, and the answer
+

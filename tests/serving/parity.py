@@ -30,6 +30,7 @@ from creative4u.selector import load
 from creative4u.selector.backend import Completion
 from creative4u.selector.config import JudgeConfig, read_config
 from creative4u.selector.parser import parse
+from creative4u.selector.prompt import weighed_first
 from creative4u.selector.verdict import Judged, order_verdict, verdict
 from creative4u.serving.batch_format import write_requests
 from creative4u.serving.export import servable
@@ -131,7 +132,7 @@ def transformers_reads(folder: Path, asked: Sequence[Asked], source: str) -> Ite
         said = tokenizer.decode(ids, skip_special_tokens=True)
         first = wrong[0] if wrong else None
         yield [{"name": one.name, "text": said, "odds": odds, "ids": ids, "unlike": first,
-                "weighed": one.weighed}]  # fmt: skip
+                "weighed": weighed_first(one.messages)}]  # fmt: skip
 
 
 def run(folder: Path, way: str, limit: int | None) -> dict[str, Any]:
@@ -208,9 +209,10 @@ def _judged(way: dict[str, Said], both: Sequence[str]) -> list[Judged]:
 
 
 def _said(one: Asked, said: Completion | Creative4UError) -> Said:
+    told: Said = {"name": one.name, "weighed": weighed_first(one.messages)}
     if isinstance(said, Completion):
-        return {"name": one.name, "text": said.text, "odds": said.logit_a, "weighed": one.weighed}
-    return {"name": one.name, "text": str(said), "odds": None, "weighed": one.weighed}
+        return told | {"text": said.text, "odds": said.logit_a}
+    return told | {"text": str(said), "odds": None}
 
 
 def _batches(way: str, asked: Sequence[Asked], usual: int) -> Iterator[Sequence[Asked]]:
