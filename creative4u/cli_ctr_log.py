@@ -179,4 +179,30 @@ def pairs(
     answer({"pairs": out, "rows": len(rows)}, json)
 
 
-VERBS = (import_, rates, bench, peers, sample, pairs)
+def checkpoints(
+    world: World,
+    moon: Annotated[Path, typer.Option(help="A folder of folders that `moon apply` wrote.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="What to write.")],
+    keep: Annotated[float, typer.Option(min=0, max=1, help="Share of the training rows.")] = 1.0,
+    epochs: Annotated[int, typer.Option(min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="Of weights, order and hidden creatives.")] = 7,
+    runs: Annotated[int, typer.Option(min=1, help="Models of each folder, by seeds.")] = 1,
+    json: Json = False,
+) -> None:
+    """The same CTR model over the vectors of each checkpoint, for `moon study exchange`.
+
+    Example: `creative4u ctr checkpoints world --moon vectors --out clicks`
+    """
+    with working():
+        from creative4u.cli_ctr_world import checkpoints as fitted
+
+        rows = fitted(world, moon, out, keep, epochs, seed, runs)
+    if json:
+        print_json({"rungs": rows})
+        return
+    from creative4u.ctr.study import show
+
+    print(show(rows))
+
+
+VERBS = (import_, rates, bench, peers, sample, pairs, checkpoints)

@@ -136,3 +136,25 @@ def ladder(
         Rung("S1+S2+S3+CUBE", last, debias=True, cube=True),
     ]
     return study(shop, rungs, unbiased_test(shop, world), config, out, say, most)
+
+
+def checkpoints(
+    world: Path, moon: Path, out: Path, keep: float, epochs: int, seed: int, runs: int
+) -> list[dict[str, Any]]:
+    """A CTR model, CUBE and no look, over each folder of vectors in `moon`; rows as a ladder's."""
+    from creative4u.ctr.fit import FitConfig
+    from creative4u.ctr.moon_vectors import read_moon
+    from creative4u.ctr.shop import read_shop
+    from creative4u.ctr.study import Rung, StudyConfig, study
+    from creative4u.ctr.train import TrainConfig
+
+    folders = sorted(path.parent for path in moon.glob("*/items.parquet"))
+    if not folders:
+        raise InputError(f"{moon}: no folder of `moon apply` in it")
+    shop = read_shop(world)
+    training = TrainConfig(
+        epochs=epochs, batch=2048, valid_rows=120_000, evaluate_every=1600, seed=seed
+    )
+    config = StudyConfig(FitConfig(training, keep=keep), seed=seed, runs=runs)
+    rungs = [Rung(folder.name, read_moon(folder, shop), cube=True) for folder in folders]
+    return study(shop, rungs, unbiased_test(shop, world), config, out, say)

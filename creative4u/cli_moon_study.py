@@ -42,7 +42,8 @@ def ablations(settings: Settings = None, json: Json = False) -> None:
 def exchange(settings: Settings = None, json: Json = False) -> None:
     """How far image search recall turns into click AUC, over a run's checkpoints.
 
-    Example: `creative4u moon study exchange world=world out=runs/moon/exchange`
+    Example: `creative4u moon study exchange world=world out=runs/moon/exchange`. Again with
+    `clicks=clicks/rungs.jsonl`, of `creative4u ctr checkpoints`, the CTR model's AUC counts.
     """
     with working():
         from creative4u.moon.exchange_rate import ExchangeConfig, main
@@ -50,7 +51,8 @@ def exchange(settings: Settings = None, json: Json = False) -> None:
 
         config = with_overrides(ExchangeConfig(), settings or ())
         found = main(config)
-    _tell(found, Path(config.out), ("exchange",), json)
+    name = f"exchange-{config.part}" if config.clicks else "exchange"
+    _tell(found, Path(config.out), (name,), json)
 
 
 @app.command()

@@ -129,12 +129,13 @@ class Encoder(nn.Module):
             if value.requires_grad and not name.startswith("look.")
         ]
 
-    def forward(self, batch: Mapping[str, Tensor]) -> Encoded:
-        """What `backbone.collate` gave, to vectors and gates."""
-        hidden, mask = self.backbone(**batch)
+    def forward(self, batch: Mapping[str, Tensor], loud: float = 1.0) -> Encoded:
+        """What `backbone.collate` gave, to vectors and gates; `loud` as in `match`."""
         if isinstance(self.backbone, FeaturesBackbone):
+            hidden, mask = self.backbone(**batch, loud=loud)
             pooled = self.backbone.pooled(hidden, mask)  # (B, W)
         else:
+            hidden, mask = self.backbone(**batch)
             weight = mask[..., None].to(hidden)
             pooled = (hidden * weight).sum(1) / weight.sum(1)
         vectors = nn.functional.normalize(self.head(pooled), dim=-1)
@@ -148,7 +149,9 @@ class Encoder(nn.Module):
         gates = torch.stack([layer.gates for layer in layers]).mean(0)
         return Encoded(vectors, gates, layers[-1].guides)
 
-    def encode(self, contents: Sequence[Content], dim: int | None = None) -> Array:
+    def encode(
+        self, contents: Sequence[Content], dim: int | None = None, loud: float = 1.0
+    ) -> Array:
         """N contents to unit vectors (N, dim); independent of what else is in the batch."""
         self.eval()
         device = self.head.weight.device
@@ -156,7 +159,8 @@ class Encoder(nn.Module):
         with torch.inference_mode():
             for start in range(0, len(contents), BATCH):
                 batch = self.backbone.collate(contents[start : start + BATCH])
-                rows.append(self({k: v.to(device) for k, v in batch.items()}).vectors.cpu())
+                moved = {k: v.to(device) for k, v in batch.items()}
+                rows.append(self(moved, loud).vectors.cpu())
         if not rows:
             return np.empty((0, dim or self.config.dim), np.float32)
         return truncate(torch.cat(rows), dim or self.config.dim).numpy()
@@ -167,14 +171,7 @@ class Encoder(nn.Module):
         The cosine in what both mean, with the learnt correction of images heard louder than in
         `encode`: it tells a right title from a wrong one better and finds things worse.
         """
-        features = isinstance(self.backbone, FeaturesBackbone)
-        if features:
-            self.backbone.louder = LOUD
-        try:
-            rows = [self.encode(list(some), self.meant) for some in (images, titles)]
-        finally:
-            if features:
-                self.backbone.louder = 1.0
+        rows = [self.encode(list(some), self.meant, LOUD) for some in (images, titles)]
         return np.asarray((rows[0] * rows[1]).sum(axis=1), np.float32)
 
     def own_state(self) -> dict[str, Tensor]:

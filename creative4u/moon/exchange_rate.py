@@ -1,14 +1,18 @@
 """Checkpoints of a training run in, how far search recall turns into click AUC out.
 
-    creative4u moon study exchange --world DIR --out runs/moon/exchange
+    creative4u moon study exchange world=DIR out=runs/moon/exchange
+    creative4u moon study exchange world=DIR out=runs/moon/exchange clicks=CLICKS/rungs.jsonl
 
 Exchange rate (MOON, PAPERS section 2): the slope of delta-AUC on delta-recall of image-based search
 over model iterations. The deltas are against the first checkpoint; the slope is least squares, its
 interval Student's t over the checkpoints, which are all of one run and so not quite independent.
+The AUC is the logistic click probe's or, with `clicks`, that of the CTR model which
+`creative4u ctr checkpoints` fitted on what `moon apply` wrote with each checkpoint.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +28,7 @@ from creative4u.moon.contents import Content
 from creative4u.moon.ctr_probe import ProbeConfig, probe_auc, read_impressions
 from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
 from creative4u.moon.features import FeatureStore
+from creative4u.moon.items import Item
 from creative4u.moon.listings import read_gallery
 from creative4u.moon.posttrain import main as posttrain
 from creative4u.moon.posttrain_config import PosttrainConfig
@@ -44,6 +49,8 @@ class ExchangeConfig:
     first_steps: int = 75
     every: int = 20  # steps between two checkpoints
     start: str = "scratch"  # as in post-training; "scratch": an encoder that knows nothing
+    clicks: str = ""  # rungs.jsonl of `ctr checkpoints`, its folders named by step; else the probe
+    part: str = "all"  # of its test: all, head, tail or new creatives
     seed: int = 7
 
 
@@ -64,6 +71,18 @@ def exchange_rate(recall: Sequence[float], auc: Sequence[float]) -> Rate:
     reach = float(stats.t.ppf(0.975, len(recall) - 2)) * float(fit.stderr)
     slope = float(fit.slope)
     return Rate(slope, (slope - reach, slope + reach), float(fit.rvalue))
+
+
+def read_clicks(file: Path, part: str) -> dict[int, float]:
+    """{step: the CTR model's AUC on the log, the mean over its seeds}; raises InputError."""
+    found: dict[int, list[float]] = {}
+    try:
+        for line in file.read_text("utf-8").splitlines():
+            row = json.loads(line)
+            found.setdefault(int(row["rung"]), []).append(float(row["log"][part]["auc"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file}: no figures of `ctr checkpoints`: {error!r}") from error
+    return {step: float(np.mean(each)) for step, each in found.items()}
 
 
 def scratch(file: Path, store: FeatureStore, seed: int) -> Path:
@@ -95,21 +114,39 @@ def main(config: ExchangeConfig) -> dict[str, Any]:
         )
     )  # fmt: skip
     gallery = read_gallery(world)
-    probe = ProbeConfig()
-    fit, judge = read_impressions(world, gallery.items, probe)
-    texts = _queries(world)
+    by_step = read_clicks(Path(config.clicks), config.part) if config.clicks else {}
+    probe = None if by_step else _Probe(world, gallery.items)
     rows: list[dict[str, Any]] = []
     for file in sorted(out.glob("encoder-*.safetensors")):
-        encoder = load_encoder(file, store)
+        encoder, step = load_encoder(file, store), int(file.stem[-6:])
+        if probe is None and step not in by_step:
+            raise InputError(f"{config.clicks}: no figure for step {step}")
         recall = ranked(encoder, gallery, "i", "i").recall(10)
-        whole = [item.content for item in gallery.items]
-        found = probe_auc(fit, judge, encoder.encode(texts), encoder.encode(whole), probe)
-        rows.append({"step": int(file.stem[-6:]), "image search R@10": recall, "AUC": found})
-        log.info("step %d: R@10 %.4f, AUC %.4f", rows[-1]["step"], recall, found)
-    return _written(out, rows, len(gallery.listings), len(judge.click))
+        found = by_step[step] if probe is None else probe.auc(encoder)
+        rows.append({"step": step, "image search R@10": recall, "AUC": found})
+        log.info("step %d: R@10 %.4f, AUC %.4f", step, recall, found)
+    name = "exchange" if probe else f"exchange-{config.part}"
+    judged = len(probe.judge.click) if probe else None
+    return _written(out, name, rows, len(gallery.listings), judged)
 
 
-def _written(out: Path, rows: list[dict[str, Any]], listings: int, judged: int) -> dict[str, Any]:
+class _Probe:
+    """The logistic click probe over one shop's log."""
+
+    def __init__(self, world: Path, items: Sequence[Item]) -> None:
+        self.config = ProbeConfig()
+        self.fit, self.judge = read_impressions(world, items, self.config)
+        self.texts = _queries(world)
+        self.items = [item.content for item in items]
+
+    def auc(self, encoder: Encoder) -> float:
+        queries, items = encoder.encode(self.texts), encoder.encode(self.items)
+        return probe_auc(self.fit, self.judge, queries, items, self.config)
+
+
+def _written(
+    out: Path, name: str, rows: list[dict[str, Any]], listings: int, judged: int | None
+) -> dict[str, Any]:
     first = rows[0]
     for row in rows:
         row["delta R@10"] = round(row["image search R@10"] - first["image search R@10"], 4)
@@ -123,7 +160,8 @@ def _written(out: Path, rows: list[dict[str, Any]], listings: int, judged: int) 
     middle = [float(np.mean(y) + rate.slope * (one - np.mean(x))) for one in ends]
     plot = Plot(
         [Curve("checkpoints", x, y), Curve(f"slope {rate.slope:.4f}", ends, middle, line=True)],
-        "delta R@10 of image-based search", "delta AUC of the click probe",
+        "delta R@10 of image-based search",
+        f"delta AUC of the {'CTR model' if judged is None else 'click probe'}",
     )  # fmt: skip
     notes = {
         "slope": round(rate.slope, 5),
@@ -132,7 +170,7 @@ def _written(out: Path, rows: list[dict[str, Any]], listings: int, judged: int) 
         "gallery": listings,
         "impressions judged": judged,
     }
-    return write_study(out, "exchange", rows, plot, notes)
+    return write_study(out, name, rows, plot, notes)
 
 
 def _queries(world: Path) -> list[Content]:

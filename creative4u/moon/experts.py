@@ -19,8 +19,8 @@ class ModalityExperts(nn.Module):
 
     The first `guided` experts are always on (the category and the attribute expert of the first
     MOON, 2508.11999); the gate routes over the rest. `forward` leaves the gates of the last call
-    in `gates` (B, Z) and reads the token mask from `mask` (B, T), which the backbone sets: the FFN
-    of a language model is called with hidden states alone.
+    in `gates` (B, Z). The token mask (B, T) is an argument or, where the FFN of a language model is
+    called with hidden states alone, the attribute `mask` that its backbone sets.
     """
 
     def __init__(
@@ -38,20 +38,21 @@ class ModalityExperts(nn.Module):
         self.gates: Tensor = torch.empty(0, experts)
         self.guides: Tensor = torch.empty(0, guided, width)  # what the guided experts said
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, W) to (B, T, W)."""
-        mask = hidden.new_ones(hidden.shape[:2]) if self.mask is None else self.mask.to(hidden)
+        mask = self.mask if mask is None else mask
+        mask = hidden.new_ones(hidden.shape[:2]) if mask is None else mask.to(hidden)
         pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)  # (B, W)
         routed = self.gate(pooled).softmax(dim=-1)  # (B, Z - guided)
         always = routed.new_ones(len(routed), self.guided)
-        self.gates = torch.cat([always, routed], dim=1)  # (B, Z)
+        gates = self.gates = torch.cat([always, routed], dim=1)  # (B, Z)
         low = torch.einsum("btw,zwr->btzr", hidden, self.down)
         said = torch.einsum("btzr,zrw->btzw", nn.functional.gelu(low), self.up)
         if self.guided:
             weight = mask[..., None, None] / mask.sum(1)[:, None, None, None]
             self.guides = (said[:, :, : self.guided] * weight).sum(1)  # (B, guided, W)
         dense: Tensor = self.dense(hidden)
-        return dense + torch.einsum("btzw,bz->btw", said, self.gates)
+        return dense + torch.einsum("btzw,bz->btw", said, gates)
 
 
 class ModalityAlignment(nn.Module):

@@ -58,7 +58,9 @@ class Block(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, T, W / H) each
         seen = nn.functional.scaled_dot_product_attention(q, k, v, mask[:, None, None])
         hidden = hidden + self.out(seen.transpose(1, 2).reshape(rows, tokens, width))
-        result: Tensor = hidden + self.mlp(self.norm2(hidden))
+        levelled = self.norm2(hidden)
+        experts = isinstance(self.mlp, ModalityExperts)
+        result: Tensor = hidden + (self.mlp(levelled, mask) if experts else self.mlp(levelled))
         return result
 
 
@@ -88,7 +90,6 @@ class FeaturesBackbone(nn.Module):
         self.text.requires_grad_(not still)
         self.look = nn.Linear(IMAGE_WIDTH, look, bias=False) if look else None
         self.told = nn.Linear(IMAGE_WIDTH, self.width) if look else None
-        self.louder = 1.0  # how much of the correction is heard; see `Encoder.match`
         if self.told is not None:
             nn.init.zeros_(self.told.weight)
             nn.init.zeros_(self.told.bias)
@@ -131,21 +132,23 @@ class FeaturesBackbone(nn.Module):
         """Frozen features of N contents, see `collate`."""
         return collate(self.store, contents)
 
-    def forward(self, image: Tensor, text: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states (N, 5, W) and the mask (N, 5) of the tokens that count."""
+    def forward(
+        self, image: Tensor, text: Tensor, there: Tensor, loud: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Hidden states (N, 5, W) and the mask (N, 5) of the tokens that count.
+
+        `loud` is how much of the learnt correction is heard; see `Encoder.match`.
+        """
         names = self._names(image)  # (N, 2, W)
         seen = self.dino(_levelled(image))  # (N, 2, W)
         if self.told is not None:  # all of it on the first token: the tokens of an image are added
-            more = self.louder * self.told(self.look_inputs(image))
+            more = loud * self.told(self.look_inputs(image))
             seen = torch.stack([seen[:, 0] + more, seen[:, 1]], dim=1)
         said = nn.functional.normalize(self.text(text), dim=-1)[:, None]  # (N, 1, W)
         hidden = torch.cat([seen, names, said], dim=1) + self.place
         mask = torch.cat([there[:, :1].expand(-1, TOKENS - 1), there[:, 1:]], dim=1)
         hidden = hidden * mask[..., None]
         for block in self.blocks:
-            assert isinstance(block, Block)
-            if isinstance(block.mlp, ModalityExperts):
-                block.mlp.mask = mask
             hidden = block(hidden, mask)
         if self.still:
             hidden = torch.cat([hidden[:, :-1], said * there[:, 1:, None]], dim=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fake_store import FakeStore
 
+from creative4u.errors import InputError
 from creative4u.moon import ablations, exchange_rate, posttrain, scaling
 from creative4u.moon.encoder import Encoder, EncoderConfig
 from creative4u.moon.features import FeatureStore
@@ -104,6 +105,34 @@ def test_exchange_rate_over_a_runs_checkpoints(
     assert found["rows"][8]["delta R@10"] == 0.8
     assert found["rows"][0]["delta AUC"] == 0.0
     assert found["interval"][0] <= found["slope"] <= found["interval"][1]
+
+
+def test_exchange_rate_by_the_ctr_models_auc(
+    world: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recall = iter([*np.linspace(0.1, 0.9, 9), 0.1])
+    monkeypatch.setattr(
+        exchange_rate, "ranked", lambda *_: Answer(np.array([1]), np.array([0]), next(recall))
+    )
+    clicks = tmp_path / "rungs.jsonl"
+    rows = [
+        {"rung": f"{step:06d}", "log": {"new": {"auc": 0.5 + 0.01 * step + shift}}}
+        for step in range(9)
+        for shift in (-0.1, 0.1)  # two seeds
+    ]
+    clicks.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = exchange_rate.ExchangeConfig(
+        world=str(world), out="x", steps=8, first_steps=4, every=1, clicks=str(clicks), part="new"
+    )
+    found = exchange_rate.main(config)
+    assert found["rows"][8]["delta AUC"] == 0.08
+    assert found["slope"] == pytest.approx(0.1, abs=1e-3)
+    assert Path("x/exchange-new.png").is_file()
+    clicks.write_text(json.dumps(rows[0]) + "\n")
+    with pytest.raises(InputError, match="no figure for step 1"):
+        exchange_rate.main(config)
+    with pytest.raises(InputError, match="no figures of `ctr checkpoints`"):
+        exchange_rate.main(replace(config, part="head"))
 
 
 def test_scaling_laws_have_their_points(world: Path) -> None:
