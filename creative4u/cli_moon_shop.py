@@ -84,6 +84,9 @@ def blend(
     trained: Annotated[Path, typer.Argument(help="A trained encoder's file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The blended encoder's file.")],
     share: Annotated[float, typer.Option(min=0, max=1, help="Of the trained weights.")] = 0.5,
+    start: Annotated[
+        Path | None, typer.Option(help="The encoder that training began with; ConSE by default.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Weights between an encoder and its start: better on what training has not seen.
@@ -94,7 +97,8 @@ def blend(
         from creative4u.moon.blend import blend as mix
         from creative4u.moon.encoder import load_encoder
 
-        file = mix(load_encoder(trained), share).save(out, half=True)
+        begun = load_encoder(start) if start else None
+        file = mix(load_encoder(trained), share, begun).save(out, half=True)
     answer({"encoder": file}, json)
 
 

@@ -173,6 +173,17 @@ def test_a_blend_goes_from_the_start_to_the_trained_encoder() -> None:
         blend(trained, 1.5)
 
 
+def test_a_blend_with_a_start_that_is_given_mixes_all_weights() -> None:
+    config = EncoderConfig(layers=1, experts=2, rank=2)
+    start, trained = Encoder(config, FakeStore()), Encoder(config, FakeStore())
+    mixed = blend(trained, 0.25, start).state_dict()
+    for name, value in start.state_dict().items():
+        assert torch.allclose(mixed[name], 0.75 * value + 0.25 * trained.state_dict()[name])
+    other = Encoder(EncoderConfig(layers=1, experts=3, rank=2), FakeStore())
+    with pytest.raises(InputError, match="not of the same settings"):
+        blend(trained, 0.25, other)
+
+
 def test_matryoshka_is_the_first_dimensions_normalised_anew() -> None:
     encoder = small()
     whole = encoder.encode([Content("a kite")])[0]
