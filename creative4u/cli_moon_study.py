@@ -51,8 +51,7 @@ def exchange(settings: Settings = None, json: Json = False) -> None:
 
         config = with_overrides(ExchangeConfig(), settings or ())
         found = main(config)
-    name = f"exchange-{config.part}" if config.clicks else "exchange"
-    _tell(found, Path(config.out), (name,), json)
+    _tell(found, Path(config.out), (config.name,), json)
 
 
 @app.command()

@@ -50,8 +50,14 @@ class ExchangeConfig:
     every: int = 20  # steps between two checkpoints
     start: str = "scratch"  # as in post-training; "scratch": an encoder that knows nothing
     clicks: str = ""  # rungs.jsonl of `ctr checkpoints`, its folders named by step; else the probe
-    part: str = "all"  # of its test: all, head, tail or new creatives
+    test: str = "log"  # of `clicks`: the log's last days, or "unbiased"
+    part: str = "all"  # of that test: all, head, tail or new creatives
     seed: int = 7
+
+    @property
+    def name(self) -> str:
+        """The study's files."""
+        return f"exchange-{self.test}-{self.part}" if self.clicks else "exchange"
 
 
 @dataclass(frozen=True)
@@ -73,13 +79,13 @@ def exchange_rate(recall: Sequence[float], auc: Sequence[float]) -> Rate:
     return Rate(slope, (slope - reach, slope + reach), float(fit.rvalue))
 
 
-def read_clicks(file: Path, part: str) -> dict[int, float]:
-    """{step: the CTR model's AUC on the log, the mean over its seeds}; raises InputError."""
+def read_clicks(file: Path, test: str, part: str) -> dict[int, float]:
+    """{step: the CTR model's AUC, the mean over its seeds}; raises InputError."""
     found: dict[int, list[float]] = {}
     try:
         for line in file.read_text("utf-8").splitlines():
             row = json.loads(line)
-            found.setdefault(int(row["rung"]), []).append(float(row["log"][part]["auc"]))
+            found.setdefault(int(row["rung"]), []).append(float(row[test][part]["auc"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file}: no figures of `ctr checkpoints`: {error!r}") from error
     return {step: float(np.mean(each)) for step, each in found.items()}
@@ -114,7 +120,8 @@ def main(config: ExchangeConfig) -> dict[str, Any]:
         )
     )  # fmt: skip
     gallery = read_gallery(world)
-    by_step = read_clicks(Path(config.clicks), config.part) if config.clicks else {}
+    clicks, test, part = Path(config.clicks), config.test, config.part
+    by_step = read_clicks(clicks, test, part) if config.clicks else {}
     probe = None if by_step else _Probe(world, gallery.items)
     rows: list[dict[str, Any]] = []
     for file in sorted(out.glob("encoder-*.safetensors")):
@@ -125,9 +132,8 @@ def main(config: ExchangeConfig) -> dict[str, Any]:
         found = by_step[step] if probe is None else probe.auc(encoder)
         rows.append({"step": step, "image search R@10": recall, "AUC": found})
         log.info("step %d: R@10 %.4f, AUC %.4f", step, recall, found)
-    name = "exchange" if probe else f"exchange-{config.part}"
     judged = len(probe.judge.click) if probe else None
-    return _written(out, name, rows, len(gallery.listings), judged)
+    return _written(out, config.name, rows, len(gallery.listings), judged)
 
 
 class _Probe:

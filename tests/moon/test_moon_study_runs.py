@@ -127,12 +127,12 @@ def test_exchange_rate_by_the_ctr_models_auc(
     found = exchange_rate.main(config)
     assert found["rows"][8]["delta AUC"] == 0.08
     assert found["slope"] == pytest.approx(0.1, abs=1e-3)
-    assert Path("x/exchange-new.png").is_file()
+    assert Path("x/exchange-log-new.png").is_file()
     clicks.write_text(json.dumps(rows[0]) + "\n")
     with pytest.raises(InputError, match="no figure for step 1"):
         exchange_rate.main(config)
     with pytest.raises(InputError, match="no figures of `ctr checkpoints`"):
-        exchange_rate.main(replace(config, part="head"))
+        exchange_rate.main(replace(config, test="unbiased"))
 
 
 def test_scaling_laws_have_their_points(world: Path) -> None:
