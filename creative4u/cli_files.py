@@ -90,7 +90,7 @@ def judge(
             size = batch_size or (4 if _served(models) else 8)
             config = BatchConfig(
                 batch_size=size,
-                in_flight=-(-concurrency // (2 * size)) + 1 if _served(models) else 1,
+                in_flight=-(-concurrency // (2 * size)) + 1 if _served(models) else None,
                 resume=resume,
                 retry_errors=retry_errors,
                 limit=limit,

@@ -27,6 +27,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from creative4u.backbone.names import base_folder
 from creative4u.errors import Creative4UError, InputError
+from creative4u.selector import drafts
 from creative4u.selector.config import FILE_NAME, read_config
 from creative4u.selector.prompt import comparison_messages
 
@@ -112,8 +113,9 @@ def main(adapter: Path, out: Path) -> dict[str, Any]:
     try:
         merged.save_pretrained(part)
         processor.save_pretrained(part)
-        if (adapter / FILE_NAME).is_file():
-            shutil.copy(adapter / FILE_NAME, part / FILE_NAME)
+        for name in (FILE_NAME, drafts.FILE_NAME):
+            if (adapter / name).is_file():
+                shutil.copy(adapter / name, part / name)
         del model, merged
         gc.collect()
         read = AutoModelForImageTextToText.from_pretrained(part, dtype=torch.float32).eval()

@@ -143,3 +143,9 @@ def as_dataset(rows: list[Row], image_side: int | None) -> Dataset:
         for row in rows
     ]
     return Dataset.from_list(packed).with_transform(opened)
+
+
+def completion_text(row: Row) -> str:
+    """What a training row's completion says."""
+    text: str = row["completion"][0]["content"]
+    return text

@@ -23,6 +23,7 @@ from trl import SFTConfig, SFTTrainer
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
 from creative4u.selector.config import JudgeConfig
+from creative4u.selector.drafts import write_usual_lines
 from creative4u.selector.load import judge_of
 from rft.metrics_file import MetricsFile, reporters
 from rft.model import (
@@ -35,7 +36,7 @@ from rft.model import (
     save_adapter,
 )
 from rft.recipe import Recipe, Stage, judge_config
-from rft.rows import Row, as_dataset, draw, pair_rows, read_jsonl, single_rows
+from rft.rows import Row, as_dataset, completion_text, draw, pair_rows, read_jsonl, single_rows
 
 log = logging.getLogger(__name__)
 DONE = "done.json"
@@ -62,6 +63,7 @@ def main(recipe: Recipe) -> Path:
             continue
         save_adapter(model, folder, recipe.base)
         (folder / "creative4u.json").write_text(config.model_dump_json(indent=2) + "\n", "utf-8")
+        write_usual_lines(map(completion_text, rows), folder)
         (folder / DONE).write_text(json.dumps(done | {"rows": len(rows)}, indent=2) + "\n", "utf-8")
         seen = f"{vision.hits} hits, {vision.misses} misses" if vision else "none"
         log.info("stage %s: %s; vision cache: %s", stage.name, done, seen)

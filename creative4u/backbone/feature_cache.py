@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class VisionCache:
     misses: int = 0
     memory: OrderedDict[str, Tensor] = field(default_factory=OrderedDict)
     _forward: Callable[..., Any] = field(init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
         self._forward = self.vision.forward
@@ -58,8 +60,9 @@ class VisionCache:
                 # what is computed is used as it was computed; rounding shows on later reads only
                 found[key] = features
                 self._keep(key, features.detach().to("cpu", copy=True))
-        self.misses += len(first)
-        self.hits += len(keys) - len(first)
+        with self._lock:
+            self.misses += len(first)
+            self.hits += len(keys) - len(first)
         together = [found[key] for key in keys]
         output = torch.stack([one.to(pixel_values) for one in together if one is not None])
         return BaseModelOutputWithPooling(last_hidden_state=output)
@@ -69,9 +72,10 @@ class VisionCache:
         del self.vision.forward
 
     def _look_up(self, key: str) -> Tensor | None:
-        if key in self.memory:
-            self.memory.move_to_end(key)
-            return self.memory[key]
+        with self._lock:
+            if key in self.memory:
+                self.memory.move_to_end(key)
+                return self.memory[key]
         if self.folder is not None and self._file(key).is_file():
             features: Tensor = load_file(self._file(key))["features"].float()
             self._remember(key, features)
@@ -88,9 +92,10 @@ class VisionCache:
             partial.replace(file)
 
     def _remember(self, key: str, features: Tensor) -> None:
-        self.memory[key] = features
-        while len(self.memory) > self.capacity:
-            self.memory.popitem(last=False)
+        with self._lock:
+            self.memory[key] = features
+            while len(self.memory) > self.capacity:
+                self.memory.popitem(last=False)
 
     def _file(self, key: str) -> Path:
         assert self.folder is not None

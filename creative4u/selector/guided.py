@@ -6,13 +6,13 @@ what the last line says of who leads, which follows from the answers that the mo
 line that ends without a judgement is brought to one, and the model chooses among those allowed.
 Facts, judgements and the answer are the model's own: chosen greedily, or drawn (GRPO). Rows of a
 batch move at their own pace: a step feeds each row its next chunk, and behind it a draft of what
-comes next, of which the part is kept that the model would have chosen itself.
+comes next (the differences that the prompt lists for the line, then what such lines said before),
+of which the part is kept that the model would have chosen itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import accumulate, takewhile
 from typing import Any
 
@@ -21,9 +21,11 @@ from torch import Tensor
 
 from creative4u.errors import CompletionError, TruncatedError
 from creative4u.selector.backend import Completion, OnText
-from creative4u.selector.drafts import ORDER, Drafts
+from creative4u.selector.differences import cite
+from creative4u.selector.drafts import Drafts, UsualLines
 from creative4u.selector.observations import NAMES, TOP
-from creative4u.selector.packed import BLOCK, PackedRows
+from creative4u.selector.packed import PackedRows
+from creative4u.selector.prompt import told_apart
 from creative4u.selector.protocol import (
     COMPARED,
     COMPARISONS,
@@ -32,44 +34,17 @@ from creative4u.selector.protocol import (
     SIDES,
     summary,
 )
+from creative4u.selector.written import Written
 
 LINE_TOKENS = 48  # a line longer than this has lost its thread
+AT_ONCE = 16  # tokens of a row a pass, the draft included
+SURE = 0.35  # a draft ends where it is less likely than this to hold as a whole
 Pick = Callable[[Tensor], Tensor]  # (B, V) logits, -inf where not allowed, to (B,) token ids
 
 
 def greedy(logits: Tensor) -> Tensor:
     """The likeliest token of each row."""
     return logits.argmax(1)
-
-
-@dataclass
-class Written:
-    """One row's state: what it has written, and the end of it that has yet to be fed."""
-
-    written: list[int] = field(default_factory=list)
-    chosen: list[bool] = field(default_factory=list)  # of each written token: not merely fed
-    chunk: list[int] = field(default_factory=list)
-    line: int = 0  # the protocol question being answered
-    line_tokens: int = 0
-    judging: bool = False  # a judgement is due, and nothing else
-    logit_a: float | None = None
-    error: CompletionError | None = None
-
-    def take(self, token: int, forced: Sequence[int] = ()) -> None:
-        """A chosen token, and what has to follow it."""
-        self.chunk = [token, *forced]
-        self.written += self.chunk
-        self.chosen += [True] + [False] * len(forced)
-
-    def feed(self, forced: Sequence[int]) -> None:
-        """What has to follow, instead of the token that was chosen."""
-        self.chunk = [*forced]
-        self.written += self.chunk
-        self.chosen += [False] * len(forced)
-
-    @property
-    def done(self) -> bool:
-        return self.logit_a is not None or self.error is not None
 
 
 class GuidedDecoder:
@@ -83,7 +58,8 @@ class GuidedDecoder:
         self.tokenizer = tokenizer
         closing = tokenizer("</", add_special_tokens=False).input_ids[0]  # only ever fed
         self.banned = torch.tensor(sorted({*banned, closing}), dtype=torch.long)
-        self.drafts = Drafts()
+        self.digits = [self._ids(str(level))[0] for level in range(TOP + 1)]
+        self.drafts = Drafts(self.digits)
         self.newline = self._ids("\n")[0]
         self.keys = [self._ids(f"{key}:") for key in KEYS]
         self.closing = self._ids("</think><answer>")
@@ -91,7 +67,14 @@ class GuidedDecoder:
         self.judgements = {
             question.key: self._endings(question.allowed) for question in QUESTIONS[:-1]
         }
-        self.digits = [self._ids(str(level))[0] for level in range(TOP + 1)]
+
+    def recall(self, lines: UsualLines) -> None:
+        """Learn what such lines usually say before any is written."""
+        for number, key in enumerate(KEYS):
+            for line, count in lines.get(key, {}).items():
+                tokens = [*self._ids(line), self.newline]
+                for place, token in enumerate(tokens):
+                    self.drafts.learn(number, tokens[:place], token, count)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
@@ -122,9 +105,12 @@ class GuidedDecoder:
         """`copies` completions of each prompt (B, T), next to each other; a prompt is read once."""
         start = [*self._ids("<think>\n"), *self.keys[0]]
         count = len(inputs["input_ids"])
-        rows = [Written([*start], [False] * len(start)) for _ in range(count * copies)]
-        drafts: list[list[int]] = [[] for _ in rows]
         cache = PackedRows(self.model, inputs)
+        rows = [
+            Written([*start], [False] * len(start), facts=facts, began=len(start))
+            for facts in map(self._facts, cache.prompts) for _ in range(copies)
+        ]  # fmt: skip
+        drafts: list[list[int]] = [[] for _ in rows]
         seen = cache.read([start] * count)  # a row's logits (1 + draft, V)
         if copies > 1:
             cache.repeat(copies)
@@ -153,7 +139,7 @@ class GuidedDecoder:
     ) -> list[list[int]]:
         """A token for each row and each place of its draft; where the answer stands, a side."""
         sizes = [len(logits) for logits in seen]
-        choosable = torch.cat(list(seen)).index_fill(1, self.banned, float("-inf"))
+        choosable = torch.cat(list(seen)).index_fill_(1, self.banned, float("-inf"))
         answering = torch.tensor(
             [
                 place
@@ -180,11 +166,11 @@ class GuidedDecoder:
         """Choose on as long as the draft holds; how many of its tokens were kept."""
         kept = 0
         while True:
-            line, before = row.line, row.written[-ORDER:]
+            line, said = row.line, row.said
             self._advance(row, picked[kept], seen[kept])
             if row.done:
                 return kept
-            self.drafts.learn(line, before, picked[kept])
+            self.drafts.learn(line, said, picked[kept])
             fed = sum(
                 1
                 for _ in takewhile(
@@ -196,24 +182,37 @@ class GuidedDecoder:
             if row.chunk:
                 return kept
 
+    def _facts(self, prompt: Sequence[int]) -> list[list[int]]:
+        """What each line probably begins with: the differences in the prompt that bear on it."""
+        apart = told_apart(self.tokenizer.decode(prompt, skip_special_tokens=True))
+        cited = [cite(key, apart) for key in KEYS]
+        facts = [self._ids(f" {fact};") if fact else [] for fact in cited]
+        facts[-1] = [*(self._ids(f"; {cited[-1]}") if cited[-1] else []), self.newline]
+        return facts
+
     def _draft(self, row: Written) -> list[int]:
-        """What probably follows the row's chunk, BLOCK tokens with it; never the closing."""
+        """What probably follows the row's chunk, AT_ONCE tokens with it; never the closing."""
         draft: list[int] = []
-        line, before = row.line, row.written[-ORDER:]
-        while not row.done and line < len(KEYS) and len(row.chunk) + len(draft) < BLOCK:
-            token = self.drafts.guess(line, before)
-            if token is None or (token == self.newline and line + 1 == len(KEYS)):
+        line, said, sure = row.line, row.said, 1.0
+        room = max(0, AT_ONCE - len(row.chunk))
+        while line < len(KEYS) and len(draft) < room:
+            fact = row.facts[line]
+            if len(said) < len(fact) and said == fact[: len(said)]:
+                token, share = fact[len(said)], 1.0
+            elif (known := self.drafts.guess(line, said)) is not None:
+                token, share = known
+            else:
                 break
-            more = [token]
+            sure *= share
+            if sure < SURE or (token == self.newline and line + 1 == len(KEYS)):
+                break
+            draft.append(token)
+            said = [*said, token]
             if token == self.newline:
-                line += 1
-                more += self.keys[line]
-                if KEYS[line] == "click":  # what follows hangs on the answers
-                    draft += more
-                    break
-            draft += more
-            before = [*before, *more][-ORDER:]
-        return draft[: max(0, BLOCK - len(row.chunk))]
+                line, said = line + 1, []
+                leads = self._leads([*row.written, *draft]) if KEYS[line] == "click" else []
+                draft += [*self.keys[line], *leads]
+        return draft[:room]
 
     def _advance(self, row: Written, best: int, logits: Tensor) -> None:
         """Take the token that was picked from the logits after what the row has written."""
@@ -234,8 +233,9 @@ class GuidedDecoder:
             if row.line == len(KEYS):
                 row.take(best, self.closing)
             else:
-                leads = self._leads(row) if KEYS[row.line] == "click" else []
+                leads = self._leads(row.written) if KEYS[row.line] == "click" else []
                 row.take(best, [*self.keys[row.line], *leads])
+                row.began = len(row.written)
         elif row.line_tokens > LINE_TOKENS:
             row.error = TruncatedError(
                 f"the line {KEYS[row.line]!r} did not end within {LINE_TOKENS} tokens"
@@ -249,9 +249,9 @@ class GuidedDecoder:
         said = self._text(row).rpartition("\n")[2].rpartition(" ")[2]
         return question.key == "click" or said in question.allowed
 
-    def _leads(self, row: Written) -> list[int]:
+    def _leads(self, written: Sequence[int]) -> list[int]:
         """What the `click` line says first; nothing where a comparison has no allowed answer."""
-        lines = self._text(row).removeprefix("<think>\n").split("\n")
+        lines = self.tokenizer.decode(written).removeprefix("<think>\n").split("\n")
         answers = {line.partition(":")[0]: line.rpartition(" ")[2] for line in lines}
         if any(answers.get(key) not in COMPARISONS for key in COMPARED):
             return []

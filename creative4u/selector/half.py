@@ -35,6 +35,32 @@ class HalfLinear(nn.Module):
         return out if self.bias is None else out.add_(self.bias)
 
 
+class HalfGated(nn.Module):
+    """A gated MLP (gate, up, down; no biases), (..., in) to (..., in) in float32.
+
+    What lies between its products stays in bfloat16: it is rounded for the last one anyway.
+    """
+
+    def __init__(self, whole: Any) -> None:
+        super().__init__()
+        self.gate_proj = HalfLinear(whole.gate_proj)
+        self.up_proj = HalfLinear(whole.up_proj)
+        self.down_proj = HalfLinear(whole.down_proj)
+        self.act_fn = whole.act_fn
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = x.bfloat16()
+        gate = self.act_fn(linear(half, self.gate_proj.weight))
+        return linear(gate * linear(half, self.up_proj.weight), self.down_proj.weight).float()
+
+
+def _is_gated(module: nn.Module) -> bool:
+    parts = [getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
+    return hasattr(module, "act_fn") and all(
+        type(part) is nn.Linear and part.bias is None for part in parts
+    )
+
+
 class HalfHead(nn.Module):
     """The output layer, (..., in) to (..., V): exact for the CLOSE likeliest tokens of each row.
 
@@ -60,7 +86,9 @@ def halved(model: Any) -> Any:
     head = model.get_output_embeddings()
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if child is head and type(child) is nn.Linear and child.bias is None:
+            if _is_gated(child):
+                setattr(parent, name, HalfGated(child))
+            elif child is head and type(child) is nn.Linear and child.bias is None:
                 setattr(parent, name, HalfHead(child))
             elif type(child) is nn.Linear:
                 setattr(parent, name, HalfLinear(child))

@@ -20,6 +20,7 @@ from creative4u.backbone.feature_cache import cache_vision
 from creative4u.backbone.names import base_folder
 from creative4u.errors import InputError
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
+from creative4u.selector.drafts import UsualLines, read_usual_lines
 from creative4u.selector.endpoints import Patience, is_url
 from creative4u.selector.evidence import ImageEvidence
 from creative4u.selector.half import halved
@@ -70,7 +71,7 @@ def load_judge(
         config = read_config(Path(source)) if Path(source).is_dir() else PAPER
         loaded, processor = _loaded(source)
     name = EMBEDDED if model is None else str(model)
-    return judge_of(halved(loaded), processor, name, config)
+    return judge_of(halved(loaded), processor, name, config, read_usual_lines(folder))
 
 
 @functools.cache
@@ -83,9 +84,12 @@ def load_asker(model: str | None = None) -> Judge:
     return Judge(PromptsOnly(EMBEDDED if model is None else model), config, evidence())
 
 
-def judge_of(model: Any, processor: Any, name: str, config: JudgeConfig) -> Judge:
-    """A judge on a model that is already in memory."""
+def judge_of(
+    model: Any, processor: Any, name: str, config: JudgeConfig, lines: UsualLines | None = None
+) -> Judge:
+    """A judge on a model that is already in memory; `lines` are what it usually says."""
     backend = LocalBackend(model.eval(), processor, name, config.image_side)
+    backend.decoder.recall(lines or {})
     return Judge(backend, config, evidence())
 
 

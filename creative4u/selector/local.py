@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,11 +17,13 @@ from creative4u.selector.guided import GuidedDecoder
 from creative4u.selector.prompt import Messages, observation_messages
 
 OBSERVED_AT_ONCE = 16  # images a batch
+MOST_AT_ONCE = 4  # calls; more only wait for the interpreter between their products
 
 
 class LocalBackend:
-    """Guided decoding on a loaded model, one call at a time, whatever threads they come from.
+    """Guided decoding on a loaded model; calls may come from any thread.
 
+    One call at a time has all threads of torch, unless `share_cores` lets several run side by side.
     `image_side` squares every image first, None leaves it.
     """
 
@@ -32,7 +35,27 @@ class LocalBackend:
         self.special_tokens: tuple[str, ...] = tuple(tokenizer.all_special_tokens)
         added: dict[int, Any] = tokenizer.added_tokens_decoder
         self.decoder = GuidedDecoder(model, tokenizer, list(added))
-        self._lock = threading.Lock()
+        self._turns = threading.Semaphore(1)
+        self._threads: int | None = None  # of torch, a call
+
+    def share_cores(self) -> int:
+        """Let a call run on every core, MOST_AT_ONCE at most, and say how many that are.
+
+        Where a batch is small, two calls on a core each finish sooner than two after each other on
+        both cores: a product of few rows is soon done, and its threads wait for each other.
+        """
+        cores = torch.get_num_threads()
+        calls = min(cores, MOST_AT_ONCE)
+        self._turns = threading.Semaphore(calls)
+        self._threads = cores // calls
+        return calls
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._turns:
+            if self._threads is not None:
+                torch.set_num_threads(self._threads)
+            yield
 
     def observe(self, images: Sequence[Image]) -> list[dict[str, float]]:
         """Degrees of every property, OBSERVED_AT_ONCE images a batch."""
@@ -40,7 +63,7 @@ class LocalBackend:
         for start in range(0, len(images), OBSERVED_AT_ONCE):
             batch = images[start : start + OBSERVED_AT_ONCE]
             inputs = self._inputs([observation_messages()] * len(batch), [[i] for i in batch])
-            with self._lock:
+            with self._turn():
                 rated += self.decoder.rate(inputs)
         return rated
 
@@ -49,7 +72,7 @@ class LocalBackend:
     ) -> list[Completion | CompletionError]:
         """One completion a prompt, all in one batch."""
         inputs = self._inputs([p.messages for p in prompts], [list(p.images) for p in prompts])
-        with self._lock:
+        with self._turn():
             return self.decoder.complete(inputs, on_text)
 
     def _inputs(

@@ -5,13 +5,14 @@ nothing that is thrown away; attention is computed row by row, over keys and val
 they were written (transformers' own cache is copied whole at each step). The words that stand
 before a prompt's first image are the same in both orders of a pair: they are read once. After the
 prompt, attention takes BLOCK queries at a time, real ones or not, over keys up to the next multiple
-of BLOCK, so that its products have a shape that hangs on a token's place alone: where those of the
+of REACH, so that its products have a shape that hangs on a token's place alone: where those of the
 linear layers do not depend on the number of rows either (`creative4u.selector.half`), a row gets
 the same bits alone or in a batch, token by token or in chunks.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,19 +26,22 @@ from transformers import AttentionInterface
 ATTENTION = "creative4u_packed"  # its name among transformers' attention functions
 SHARED = 16  # a prefix of fewer tokens is not worth a pass of its own
 BLOCK = 8  # queries of one row at a time
+REACH = 64  # keys by which a row's attention grows
+READ = 1024  # tokens of prompts a pass, so that what lies between two products stays in the cache
+PART = 48  # queries of a prompt at a time, so that the first ones do not see all keys
 ROOM = 320  # slots a row beyond its prompt, before its cache has to grow
 Image = dict[str, Tensor]
+_SWITCH = threading.Lock()
+_PASSES: dict[int, tuple[str, int]] = {}  # a config's own attention, and the passes under way
 
 
 @dataclass(frozen=True)
 class Span:
-    """Queries `start` to `stop` of the pack, and which of the row's `end` keys each one sees."""
+    """Neighbouring queries of a row, and which of its first `end` keys each one sees."""
 
     row: int
-    start: int
-    stop: int
     end: int
-    seen: Tensor  # (stop - start, end)
+    seen: Tensor  # (group * queries, end), 0 or -inf
 
 
 class PackedRows:
@@ -53,9 +57,11 @@ class PackedRows:
         self.images = {k: v for k, v in inputs.items() if k not in ("input_ids", "attention_mask")}
         self.lengths = [0] * len(self.prompts)
         self.slots = _end(max(map(len, self.prompts)) + ROOM)
-        self._layers: dict[int, tuple[Tensor, Tensor]] = {}  # (B * slots, KV heads, head size)
+        text = model.get_decoder().config
+        self.group = text.num_attention_heads // text.num_key_value_heads  # queries a key has
+        self._layers: dict[int, tuple[Tensor, Tensor]] = {}  # (KV heads, B * slots, head size)
         self._spans: list[Span] = []
-        self._where = torch.empty(0, dtype=torch.long)
+        self._where = self._asked = self._real = torch.empty(0, dtype=torch.long)
 
     def read(self, chunks: Sequence[Sequence[int]]) -> list[Tensor]:
         """Logits (1, V) after each prompt and the chunk that follows it."""
@@ -80,16 +86,20 @@ class PackedRows:
             [*prompt[head:], *chunk]
             for prompt, head, chunk in zip(self.prompts, heads, chunks, strict=True)
         ]
-        return self._pass(rest, [1] * len(rest), whole=True, images=self.images)
+        logits: list[Tensor] = []
+        for rows in _parts([len(chunk) for chunk in rest], READ):
+            part = [chunk if row in rows else [] for row, chunk in enumerate(rest)]
+            images = {name: held[rows.start : rows.stop] for name, held in self.images.items()}
+            said = self._pass(part, [1] * len(part), whole=True, images=images)
+            logits += said[rows.start : rows.stop]
+        return logits
 
     def repeat(self, copies: int) -> None:
         """Every row `copies` times, next to each other."""
         self.lengths = [length for length in self.lengths for _ in range(copies)]
         for layer, pair in self._layers.items():
             keys, values = (
-                held.view(-1, self.slots, *held.shape[1:])
-                .repeat_interleave(copies, 0)
-                .flatten(0, 1)
+                self._rows(held).repeat_interleave(copies, 1).flatten(1, 2)
                 for held in pair
             )
             self._layers[layer] = (keys, values)
@@ -109,7 +119,7 @@ class PackedRows:
         self, chunks: Sequence[Sequence[int]], looks: Sequence[int], whole: bool,
         images: Image | None = None,
     ) -> list[Tensor]:  # fmt: skip
-        """`whole`: one attention a chunk, else BLOCK queries at a time."""
+        """`whole`: PART queries at a time, else BLOCK, real ones or not."""
         shown = [min(look, len(chunk)) for look, chunk in zip(looks, chunks, strict=True)]
         self._make_room(
             max(len(c) + length for c, length in zip(chunks, self.lengths, strict=True))
@@ -118,25 +128,33 @@ class PackedRows:
         positions: list[int] = []
         where: list[int] = []
         looked: list[int] = []
+        asked: list[int] = []  # each span's queries, as places of the pack
+        real: list[int] = []  # where the pack's tokens stand among them
         self._spans = []
+        size = PART if whole else BLOCK
         for row, chunk in enumerate(chunks):
             before, width = self.lengths[row], len(chunk)
             done = 0
             while done < width:
                 place = before + done
-                end = before + width if whole else _end(place + 1)
-                stop = width if whole else done + BLOCK
-                seen = torch.ones(stop - done, end, dtype=torch.bool).tril(place)
-                self._spans.append(Span(row, len(ids) + done, len(ids) + stop, end, seen))
-                done = end - before
+                stop = min(width, done + size)
+                if not whole:
+                    stop = min(stop, _end(place + 1) - before)
+                end = before + stop if whole else _end(place + 1)
+                self._spans.append(Span(row, end, self._seen(place, size, end)))
+                real += range(len(asked), len(asked) + stop - done)
+                asked += range(len(ids) + done, len(ids) + done + size)
+                done = stop
             ids += chunk
             positions += range(before, before + width)
             where += range(row * self.slots + before, row * self.slots + before + width)
             looked += range(len(ids) - shown[row], len(ids))
             self.lengths[row] += width
         self._where = torch.tensor(where)
+        self._asked = torch.tensor(asked).clamp_(max=len(ids) - 1)  # past the end nobody asks
         if len(ids) == 1:  # a product of one row may round otherwise than the same of several
-            ids, positions = ids * 2, positions * 2
+            ids, positions, real = ids * 2, positions * 2, real * 2
+        self._real = torch.tensor(real)
         if len(looked) == 1:
             looked = looked * 2
         with _attention(self.model):
@@ -152,23 +170,33 @@ class PackedRows:
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None
     ) -> Tensor:
         """One layer's attention: query (N, heads, head size), key and value (N, KV heads, ...)."""
+        heads, size = key.shape[1:]
         if layer not in self._layers:
-            shape = (len(self.lengths) * self.slots, *key.shape[1:])
+            shape = (heads, len(self.lengths) * self.slots, size)
             self._layers[layer] = (key.new_zeros(shape), value.new_zeros(shape))
         keys, values = self._layers[layer]
-        keys.index_copy_(0, self._where, key[: len(self._where)])
-        values.index_copy_(0, self._where, value[: len(self._where)])
-        asked = pad(query, (0, 0, 0, 0, 0, BLOCK))  # queries that nobody asks, for the last block
-        out = torch.zeros_like(asked)
-        for span in self._spans:  # in their order: what is past a row's end is written over
-            held = slice(span.row * self.slots, span.row * self.slots + span.end)
-            out[span.start : span.stop] = scaled_dot_product_attention(
-                asked[None, span.start : span.stop].transpose(1, 2),  # (1, heads, BLOCK, size)
-                keys[None, held].transpose(1, 2),  # (1, KV heads, end, size)
-                values[None, held].transpose(1, 2),
-                attn_mask=span.seen, scale=scaling, enable_gqa=True,
-            )[0].transpose(0, 1)  # fmt: skip
-        return out[: len(query)]
+        count = len(self._where)
+        keys.index_copy_(1, self._where, key[:count].transpose(0, 1))
+        values.index_copy_(1, self._where, value[:count].transpose(0, 1))
+        asked = query[self._asked].view(len(self._spans), -1, heads, self.group, size)
+        asked = asked.permute(0, 2, 3, 1, 4).flatten(2, 3)
+        held = [slice(s.row * self.slots, s.row * self.slots + s.end) for s in self._spans]
+        parts = [
+            scaled_dot_product_attention(
+                asked[number : number + 1],  # (1, KV heads, group * queries, size)
+                keys[None, :, held[number]],  # (1, KV heads, end, size)
+                values[None, :, held[number]],
+                attn_mask=span.seen, scale=scaling,
+            )
+            for number, span in enumerate(self._spans)
+        ]  # fmt: skip
+        out = torch.cat(parts).view(len(parts), heads, self.group, -1, size)
+        return out.permute(0, 3, 1, 2, 4).reshape(-1, *query.shape[1:])[self._real]
+
+    def _seen(self, place: int, count: int, end: int) -> Tensor:
+        """The mask of `count` queries from a row's `place` on, over `end` keys."""
+        hidden = torch.full((count, end), float("-inf"), dtype=self.model.dtype)
+        return hidden.triu(place + 1).repeat(self.group, 1)
 
     def _copy(self, owner: Sequence[int]) -> None:
         """Each row's cache from the row that owns its prefix."""
@@ -177,27 +205,40 @@ class PackedRows:
             for held in (one for pair in self._layers.values() for one in pair):
                 start, from_ = row * self.slots, source * self.slots
                 if row != source:
-                    held[start : start + length] = held[from_ : from_ + length]
+                    held[:, start : start + length] = held[:, from_ : from_ + length]
             self.lengths[row] = length
+
+    def _rows(self, held: Tensor) -> Tensor:
+        """(KV heads, B * slots, head size) to (KV heads, B, slots, head size)."""
+        return held.view(len(held), -1, self.slots, held.shape[-1])
 
     def _make_room(self, slots: int) -> None:
         if slots <= self.slots:
             return
         more = _end(slots + ROOM)
         for layer, pair in self._layers.items():
-            grown = []
-            for held in pair:
-                rows = held.view(-1, self.slots, *held.shape[1:])
-                wide = rows.new_zeros(len(rows), more, *rows.shape[2:])
-                wide[:, : self.slots] = rows
-                grown.append(wide.flatten(0, 1))
-            self._layers[layer] = (grown[0], grown[1])
+            keys, values = (
+                pad(self._rows(held), (0, 0, 0, more - self.slots)).flatten(1, 2)
+                for held in pair
+            )
+            self._layers[layer] = (keys, values)
         self.slots = more
 
 
 def _end(count: int) -> int:
-    """The next multiple of BLOCK."""
-    return -(-count // BLOCK) * BLOCK
+    """The next multiple of REACH."""
+    return -(-count // REACH) * REACH
+
+
+def _parts(sizes: Sequence[int], most: int) -> Iterator[range]:
+    """Neighbouring rows, as many as have at most `most` tokens together; always one."""
+    start, together = 0, 0
+    for row, size in enumerate(sizes):
+        if row > start and together + size > most:
+            yield range(start, row)
+            start, together = row, 0
+        together += size
+    yield range(start, len(sizes))
 
 
 def _attend(
@@ -212,12 +253,19 @@ def _attend(
 
 @contextmanager
 def _attention(model: Any) -> Iterator[None]:
-    """The language model's attention by `_attend`, and by its own again."""
+    """The language model's attention by `_attend`, and by its own once no pass is left."""
     AttentionInterface.register(ATTENTION, _attend)
     config = model.get_decoder().config
-    own = config._attn_implementation
-    config._attn_implementation = ATTENTION
+    with _SWITCH:
+        own, passes = _PASSES.get(id(config), (config._attn_implementation, 0))
+        _PASSES[id(config)] = own, passes + 1
+        config._attn_implementation = ATTENTION
     try:
         yield
     finally:
-        config._attn_implementation = own
+        with _SWITCH:
+            own, passes = _PASSES.pop(id(config))
+            if passes > 1:
+                _PASSES[id(config)] = own, passes - 1
+            else:
+                config._attn_implementation = own

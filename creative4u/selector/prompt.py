@@ -31,6 +31,8 @@ _FULL = (
 )
 _BRIEF = "Compare two creatives by the protocol and choose the one that will be clicked."
 
+_TOLD = re.compile(r"\n(?:Speaks for|More of) it: ([^\n]*)")
+
 
 def neutralise(text: str, special_tokens: Iterable[str] = ()) -> str:
     """User text as plain data on one line: no control markup of ours or of the tokenizer survives.
@@ -101,6 +103,12 @@ def comparison_messages(
             ],
         }
     ]
+
+
+def told_apart(prompt: str) -> str:
+    """What a comparison prompt lists last of what tells its images apart; "" where nothing does."""
+    told = _TOLD.findall(prompt)
+    return told[-1] if told else ""
 
 
 def weighed_first(messages: Messages) -> float:

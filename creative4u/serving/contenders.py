@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class Stopwatch:
 
 
 def here(asked: Sequence[Asked], folder: str, timed: Timed) -> None:
-    """The judge's own backend in this process, BATCH pairs at once, both orders of each."""
+    """The judge's own backend in this process, BATCH pairs at once on each core, both orders."""
     from creative4u.backbone.feature_cache import cache_vision
     from creative4u.selector.backend import Completion
     from creative4u.selector.load import load_judge
@@ -79,17 +80,21 @@ def here(asked: Sequence[Asked], folder: str, timed: Timed) -> None:
     if vision is not None:
         vision.memory.clear()
         vision.hits = vision.misses = 0
-    for start in range(0, len(asked), 2 * BATCH):
-        batch = slice(start, start + 2 * BATCH)
+
+    def judged(start: int) -> tuple[Sequence[Any], float]:
         began = time.perf_counter()
-        with Stopwatch(timed):
-            done = backend.complete(prompts[batch])
-        timed.latency += [time.perf_counter() - began] * (len(done) // 2)
-        for one, said in zip(asked[batch], done, strict=True):
-            if isinstance(said, Completion):
-                timed.texts[one.name], timed.odds[one.name] = said.text, said.logit_a
-                tokenizer = backend.processor.tokenizer
-                timed.tokens += len(tokenizer(said.text, add_special_tokens=False).input_ids)
+        done = backend.complete(prompts[start : start + 2 * BATCH])
+        return done, time.perf_counter() - began
+
+    with Stopwatch(timed), ThreadPoolExecutor(backend.share_cores()) as pool:
+        batches = list(pool.map(judged, range(0, len(asked), 2 * BATCH)))
+    tokenizer = backend.processor.tokenizer
+    for done, seconds in batches:
+        timed.latency += [seconds] * (len(done) // 2)
+    for one, said in zip(asked, (said for done, _ in batches for said in done), strict=True):
+        if isinstance(said, Completion):
+            timed.texts[one.name], timed.odds[one.name] = said.text, said.logit_a
+            timed.tokens += len(tokenizer(said.text, add_special_tokens=False).input_ids)
     if vision is not None:
         timed.caches["vision_hit_rate"] = vision.hits / max(1, vision.hits + vision.misses)
 

@@ -1,6 +1,6 @@
 """Rows of pairs in, judged rows in the same order out, several batches in flight where it pays.
 
-Images are decoded in a thread of their own. A judge in this process takes one batch at a time; one
+Images are decoded in a thread of their own. A judge in this process takes a batch a core; one
 behind servers takes several, so that no server waits for the slowest request of a batch.
 """
 

@@ -37,12 +37,19 @@ class Engine(Protocol):
     def judged(self, source: Source) -> Iterator[dict[str, Any]]: ...
 
 
+@runtime_checkable
+class SharesCores(Protocol):
+    """A backend in this process that can take several calls at once: `LocalBackend`."""
+
+    def share_cores(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class BatchConfig:
     """How a file is judged; the defaults go on where an earlier run stopped."""
 
     batch_size: int = 8  # pairs; each is judged in both orders at once
-    in_flight: int = 1  # batches; more only where the judge asks servers
+    in_flight: int | None = None  # batches; None: as many as a judge in this process has cores for
     resume: bool = True  # False starts over
     retry_errors: bool = False  # judge again what ended in an error, keep the rest
     limit: int | None = None  # stop after this many rows of the input
@@ -86,7 +93,11 @@ def judge_pairs(
 def _engine(judge: Selects | Engine, config: BatchConfig) -> Engine:
     if isinstance(judge, Engine):
         return judge
-    return InProcess(judge, config.batch_size, config.in_flight)
+    in_flight = config.in_flight
+    if in_flight is None:
+        backend = getattr(judge, "backend", None)
+        in_flight = backend.share_cores() if isinstance(backend, SharesCores) else 1
+    return InProcess(judge, config.batch_size, in_flight)
 
 
 def _run(pairs: Path, out: Path, engine: Engine, config: BatchConfig, total: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
 from creative4u.schema import CreativePair
+from creative4u.selector.drafts import FILE_NAME
 from creative4u.selector.observations import NAMES
 from creative4u.selector.parser import parse
 from rft.recipe import Recipe
@@ -80,6 +81,7 @@ def test_both_stages_train_and_a_second_start_does_nothing_again(recipe: Recipe)
                       for name in ("0-singles", "1-pairs"))  # fmt: skip
     assert (singles["steps"], singles["rows"]) == (2, 4)
     assert (pairs["steps"], pairs["rows"]) == (1, 3)
+    assert (folder / FILE_NAME).is_file()  # what its lines usually say
     weights = load_file(folder / "adapter_model.safetensors")
     assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
     assert any("connector" in name for name in weights)

@@ -1,15 +1,18 @@
 """The guided decoder on the shipped judge: no batch and no cache changes what it says."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from PIL import Image
 
+from creative4u.selector import packed
 from creative4u.selector.backend import Completion, Prompt
 from creative4u.selector.drafts import Drafts
 from creative4u.selector.guided import GuidedDecoder
 from creative4u.selector.half import half_pays
 from creative4u.selector.load import embedded_adapter, load_judge, merged
-from creative4u.selector.local import LocalBackend
+from creative4u.selector.local import MOST_AT_ONCE, LocalBackend
 from creative4u.selector.observations import NAMES
 from creative4u.selector.parser import parse
 from creative4u.selector.prompt import comparison_messages
@@ -160,3 +163,37 @@ def test_a_line_that_ends_too_soon_is_brought_to_a_judgement_of_the_models_own(
     assert told.reasoning.count(" nothing. ") == len(KEYS) - 1
     assert judged == [2] * 2 + [3] * 7 + [2]  # yes or no, three comparisons, and the answer
 
+
+def test_a_line_is_drafted_from_the_differences_in_the_prompt(
+    backend: LocalBackend, prompts: list[Prompt]
+) -> None:
+    decoder = backend.decoder
+    inputs = backend._inputs([prompts[0].messages], [list(prompts[0].images)])
+    facts = decoder._facts(inputs["input_ids"][0].tolist())
+    told = dict(zip(KEYS, map(decoder.tokenizer.decode, facts), strict=True))
+    assert told["subject"] == " blur B+6 size A+3;"
+    assert told["background"] == " clutter B+5 stand_out A+3;"
+    assert told["same_image"] == ""
+    assert told["click"] == "\n"  # nothing was weighed, so nothing is summed
+
+
+def test_calls_side_by_side_say_what_they_say_alone(
+    backend: LocalBackend, prompts: list[Prompt]
+) -> None:
+    threads = torch.get_num_threads()
+    shared = LocalBackend(backend.decoder.model, backend.processor, "shared", backend.image_side)
+    alone = [shared.complete([prompt])[0] for prompt in prompts]
+    try:
+        calls = shared.share_cores()
+        assert calls == min(threads, MOST_AT_ONCE)
+        with ThreadPoolExecutor(2) as pool:
+            beside = list(pool.map(lambda prompt: shared.complete([prompt])[0], prompts))
+    finally:
+        torch.set_num_threads(threads)
+    for one, other in zip(beside, alone, strict=True):
+        assert isinstance(one, Completion)
+        assert isinstance(other, Completion)
+        assert one.text == other.text
+        assert one.logit_a == pytest.approx(other.logit_a, abs=1e-3)
+    config = backend.decoder.model.get_decoder().config
+    assert config._attn_implementation != packed.ATTENTION  # given back by the last one

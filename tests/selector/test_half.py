@@ -6,9 +6,17 @@ import pytest
 import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from creative4u.selector import half
-from creative4u.selector.half import CLOSE, HalfHead, HalfLinear, half_pays, halved
+from creative4u.selector.half import (
+    CLOSE,
+    HalfGated,
+    HalfHead,
+    HalfLinear,
+    half_pays,
+    halved,
+)
 
 
 def test_a_halved_layer_rounds_its_inputs_and_weights() -> None:
@@ -28,6 +36,16 @@ def test_a_row_is_the_same_whatever_is_beside_it() -> None:
         whole = layer(x)
         for count in (2, 3, 17):
             assert torch.equal(layer(x[:count]), whole[:count])
+
+
+def test_a_halved_gated_layer_is_near_the_whole_one_and_keeps_its_names() -> None:
+    torch.manual_seed(0)
+    config = LlamaConfig(hidden_size=64, intermediate_size=128, mlp_bias=False)
+    whole, x = LlamaMLP(config), torch.randn(7, 64)
+    got = HalfGated(whole)
+    assert got(x).dtype == torch.float32
+    assert (got(x) - whole(x)).abs().max() < 0.02 * whole(x).abs().max()
+    assert got.state_dict().keys() == whole.state_dict().keys()
 
 
 def test_the_likeliest_tokens_are_exact() -> None:
@@ -53,4 +71,5 @@ def test_only_a_whole_model_on_such_a_cpu_is_halved(monkeypatch: pytest.MonkeyPa
     halved(halved(model))  # twice is once
     assert type(model.lm_head) is HalfHead
     assert {type(m) for n, m in model.named_modules() if n.endswith("proj")} == {HalfLinear}
+    assert type(model.model.layers[0].mlp) is HalfGated
     assert type(model.model.embed_tokens) is nn.Embedding

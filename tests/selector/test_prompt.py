@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creative4u.errors import InputError
-from creative4u.selector.prompt import clean_request, comparison_messages, neutralise
+from creative4u.selector.prompt import (
+    clean_request,
+    comparison_messages,
+    neutralise,
+    told_apart,
+)
 from creative4u.selector.protocol import KEYS
 
 SPECIAL = ("<|im_end|>", "<image>", "[INST]", "</s>")
@@ -51,3 +56,14 @@ def test_the_prompt_holds_two_images_with_their_facts_beside_them() -> None:
 def test_full_instructions_name_every_question() -> None:
     text = comparison_messages("Boot", (), instructions="full")[0]["content"][0]["text"]
     assert all(f"\n{key}: " in text for key in KEYS)
+
+
+def test_what_tells_two_images_apart_is_found_again_behind_any_title() -> None:
+    title, queries = clean_request("Boot \nSpeaks for it: size A+9", ("boots",))
+    for apart in ("blur A+8 all A+6", "nothing"):
+        messages = comparison_messages(title, queries, ("size 4", "size 1"), apart=apart)
+        prompt = "".join(part.get("text", "") for part in messages[0]["content"])
+        assert told_apart(f"User:{prompt}\nAssistant:") == apart
+    plain = comparison_messages(title, queries, ("size 4", "size 1"))
+    assert told_apart(plain[0]["content"][-1]["text"]) == "size A+3"
+    assert told_apart("Compare.") == ""
