@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
+import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -178,6 +180,7 @@ def _served(models: tuple[str, ...]) -> bool:
 @contextlib.contextmanager
 def _resumable(context: typer.Context) -> Iterator[None]:
     """Ctrl-C, SIGTERM or SIGHUP inside: the line that goes on, and the exit code of Ctrl-C."""
+    from creative4u.serving.in_process import left_in_flight
     from creative4u.serving.signals import stopping_signals
 
     try:
@@ -185,6 +188,9 @@ def _resumable(context: typer.Context) -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         say(f"stopped; go on with: {resume_line(context)}")
+        if left_in_flight():
+            sys.stderr.flush()
+            os._exit(STOPPED)
         raise typer.Exit(STOPPED) from None
 
 

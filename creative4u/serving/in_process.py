@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from creative4u.serving.verdict_row import outcome_fields, request_of
 
 AHEAD = 16  # pairs whose images are decoded while the batch before them is judged
 WAITING = 512  # rows held back at most, so that the order of rows never depends on timing
+IN_FLIGHT = "creative4u batch"  # a thread's name
 Loaded = tuple[Told, PairRequest | None]
 
 
@@ -46,12 +47,18 @@ class InProcess:
                 yield from judged_batch(self.judge, batch)
             return
         waiting: deque[Future[list[dict[str, Any]]]] = deque()
-        for batch in batches(loaded, self.batch_size):
-            waiting.append(self._started(batch))
-            if len(waiting) == self.in_flight:
+        try:
+            for batch in batches(loaded, self.batch_size):
+                waiting.append(self._started(batch))
+                if len(waiting) == self.in_flight:
+                    yield from waiting.popleft().result()
+            while waiting:
                 yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+        except KeyboardInterrupt:  # nobody waits for what is in flight
+            raise
+        except BaseException:
+            wait(waiting)
+            raise
 
     def _started(self, batch: Sequence[Loaded]) -> Future[list[dict[str, Any]]]:
         """A batch in a thread that no exit waits for: Ctrl-C leaves what is in flight."""
@@ -63,8 +70,13 @@ class InProcess:
             except BaseException as error:  # raised where the rows are asked for
                 future.set_exception(error)
 
-        threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=work, name=IN_FLIGHT, daemon=True).start()
         return future
+
+
+def left_in_flight() -> bool:
+    """Whether threads of a run that was stopped still compute; an ordinary exit would abort."""
+    return any(thread.name == IN_FLIGHT for thread in threading.enumerate())
 
 
 def decoded(rows: Iterable[tuple[Told, PairRow | None]]) -> Iterator[Loaded]:

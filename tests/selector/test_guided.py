@@ -98,7 +98,7 @@ def test_drafts_change_nothing(
     hook = decoder.model.register_forward_pre_hook(lambda *_: passes.append(1))
     drafted = [decoder.write(inputs) for _ in range(2)]  # with nothing known, then with all known
     of_drafts = len(passes)
-    monkeypatch.setattr(Drafts, "guess", lambda *_: None)
+    monkeypatch.setattr(GuidedDecoder, "_draft", lambda *_: [])
     plain = decoder.write(inputs)
     hook.remove()
     exact = {"rel": 0, "abs": 0} if half_pays() else {"abs": 1e-3}

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from creative4u.selector import load
-from creative4u.selector.drafts import Drafts
 from creative4u.selector.packed import PackedRows
 from creative4u.serving.pairs import PairRow, read_pairs
 from creative4u.serving.verdict_row import request_of
@@ -46,7 +45,7 @@ def main(path: Path, count: int, options: Sequence[str]) -> dict[str, Any]:
     if "float32" in options:
         load.halved = lambda model: model  # type: ignore[assignment]
     if "undrafted" in options:
-        Drafts.guess = lambda *_: None  # type: ignore[method-assign]
+        guided.GuidedDecoder._draft = lambda *_: []  # type: ignore[method-assign]
     judge = load.load_judge()
     rows = (row for row in read_pairs(path) if isinstance(row, PairRow))
     requests = [request_of(row) for row in islice(rows, count)]
