@@ -111,12 +111,16 @@ class GuidedDecoder:
             for facts in map(self._facts, cache.prompts) for _ in range(copies)
         ]  # fmt: skip
         drafts: list[list[int]] = [[] for _ in rows]
-        seen = cache.read([start] * count)  # a row's logits (1 + draft, V)
+        logits = cache.read([start] * count)
         if copies > 1:
             cache.repeat(copies)
-            seen = [logits for logits in seen for _ in range(copies)]
+            logits = logits.repeat_interleave(copies, 0)
         while True:
-            picked = self._picked(rows, seen, pick)
+            sizes = [
+                0 if row.done else 1 + len(more) for row, more in zip(rows, drafts, strict=True)
+            ]
+            picked = self._picked(rows, logits, sizes, pick)
+            seen = torch.split(logits, sizes)
             for number, row in enumerate(rows):
                 if not row.done:
                     kept = self._follow(row, drafts[number], picked[number], seen[number])
@@ -126,7 +130,7 @@ class GuidedDecoder:
             if all(row.done for row in rows):
                 return rows
             drafts = [self._draft(row) if pick is greedy else [] for row in rows]
-            seen = cache.feed(
+            logits = cache.feed(
                 [
                     [] if row.done else row.chunk + more
                     for row, more in zip(rows, drafts, strict=True)
@@ -135,11 +139,13 @@ class GuidedDecoder:
             )
 
     def _picked(
-        self, rows: Sequence[Written], seen: Sequence[Tensor], pick: Pick
+        self, rows: Sequence[Written], logits: Tensor, sizes: Sequence[int], pick: Pick
     ) -> list[list[int]]:
-        """A token for each row and each place of its draft; where the answer stands, a side."""
-        sizes = [len(logits) for logits in seen]
-        choosable = torch.cat(list(seen)).index_fill_(1, self.banned, float("-inf"))
+        """A token for each row and each place of its draft; where the answer stands, a side.
+
+        What may not be chosen is -inf in `logits` (sum of sizes, V) afterwards.
+        """
+        choosable = logits.index_fill_(1, self.banned, float("-inf"))
         answering = torch.tensor(
             [
                 place
@@ -158,7 +164,7 @@ class GuidedDecoder:
                 allowed = choosable[end - size, ways]
                 choosable[end - size] = float("-inf")
                 choosable[end - size, ways] = allowed
-        return [part.tolist() for part in torch.split(pick(choosable), sizes)]
+        return [part.tolist() for part in torch.split(pick(choosable), list(sizes))]
 
     def _follow(
         self, row: Written, draft: Sequence[int], picked: Sequence[int], seen: Tensor
@@ -274,7 +280,7 @@ class GuidedDecoder:
         chunks = [self._ids(f"{NAMES[0]} ")] * count
         for name, following in zip(NAMES, [*NAMES[1:], None], strict=True):
             fed = cache.feed(chunks) if rated[0] else cache.read(chunks)
-            logits = torch.cat(fed)[:, self.digits]  # (B, 10)
+            logits = fed[:, self.digits]  # (B, 10)
             expected = logits.softmax(1) @ torch.arange(TOP + 1.0)  # (B,)
             for row, degree in zip(rated, expected.tolist(), strict=True):
                 row[name] = degree

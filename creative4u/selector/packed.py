@@ -4,14 +4,15 @@ All rows' new tokens lie behind each other in one sequence, so that the linear l
 nothing that is thrown away; attention is computed row by row, over keys and values that stay where
 they were written (transformers' own cache is copied whole at each step). The words that stand
 before a prompt's first image are the same in both orders of a pair: they are read once. After the
-prompt, attention takes BLOCK queries at a time, real ones or not, over keys up to the next multiple
-of REACH, so that its products have a shape that hangs on a token's place alone: where those of the
+prompt, attention takes at most BLOCK queries at a time over keys up to the next multiple of REACH,
+in blocks whose products come out the same whatever else is in them (`_sizes`): where those of the
 linear layers do not depend on the number of rows either (`creative4u.selector.half`), a row gets
 the same bits alone or in a batch, token by token or in chunks.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ from transformers import AttentionInterface
 
 ATTENTION = "creative4u_packed"  # its name among transformers' attention functions
 SHARED = 16  # a prefix of fewer tokens is not worth a pass of its own
-BLOCK = 8  # queries of one row at a time
+BLOCK = 8  # queries of one row at a time, at most
+SIZES = (2, 4, 6, BLOCK)  # of blocks, where this CPU multiplies few rows as it does more
 REACH = 64  # keys by which a row's attention grows
 READ = 512  # tokens of prompts a pass, so that what lies between two products stays in the cache
 PART = 48  # queries of a prompt at a time, so that the first ones do not see all keys
@@ -59,12 +61,13 @@ class PackedRows:
         self.slots = _end(max(map(len, self.prompts)) + ROOM)
         text = model.get_decoder().config
         self.group = text.num_attention_heads // text.num_key_value_heads  # queries a key has
+        self.sizes = _sizes(self.group)
         self._layers: dict[int, tuple[Tensor, Tensor]] = {}  # (KV heads, B * slots, head size)
         self._spans: list[Span] = []
         self._where = self._asked = self._real = torch.empty(0, dtype=torch.long)
 
-    def read(self, chunks: Sequence[Sequence[int]]) -> list[Tensor]:
-        """Logits (1, V) after each prompt and the chunk that follows it."""
+    def read(self, chunks: Sequence[Sequence[int]]) -> Tensor:
+        """Logits (B, V) after each prompt and the chunk that follows it."""
         image = getattr(self.model.config, "image_token_id", None)
         heads = [
             row.index(image) if image in row and row.index(image) >= SHARED else 0
@@ -90,9 +93,8 @@ class PackedRows:
         for rows in _parts([len(chunk) for chunk in rest], READ):
             part = [chunk if row in rows else [] for row, chunk in enumerate(rest)]
             images = {name: held[rows.start : rows.stop] for name, held in self.images.items()}
-            said = self._pass(part, [1] * len(part), whole=True, images=images)
-            logits += said[rows.start : rows.stop]
-        return logits
+            logits.append(self._pass(part, [1] * len(part), whole=True, images=images))
+        return torch.cat(logits)
 
     def repeat(self, copies: int) -> None:
         """Every row `copies` times, next to each other."""
@@ -106,9 +108,9 @@ class PackedRows:
 
     def feed(
         self, chunks: Sequence[Sequence[int]], looks: Sequence[int] | None = None
-    ) -> list[Tensor]:
-        """Logits (looks, V) after each of a row's last `looks` (1) new tokens; an empty chunk
-        leaves a row as it is and gives (0, V)."""
+    ) -> Tensor:
+        """Logits (sum of looks, V) after each of a row's last `looks` (1) new tokens, row by row;
+        an empty chunk leaves a row as it is and gives none."""
         return self._pass(chunks, looks or [1] * len(chunks), whole=False)
 
     def forget(self, row: int, count: int) -> None:
@@ -118,8 +120,8 @@ class PackedRows:
     def _pass(
         self, chunks: Sequence[Sequence[int]], looks: Sequence[int], whole: bool,
         images: Image | None = None,
-    ) -> list[Tensor]:  # fmt: skip
-        """`whole`: PART queries at a time, else BLOCK, real ones or not."""
+    ) -> Tensor:  # fmt: skip
+        """`whole`: PART queries at a time, else as many as the next of the sizes of blocks."""
         shown = [min(look, len(chunk)) for look, chunk in zip(looks, chunks, strict=True)]
         self._make_room(
             max(len(c) + length for c, length in zip(chunks, self.lengths, strict=True))
@@ -131,16 +133,18 @@ class PackedRows:
         asked: list[int] = []  # each span's queries, as places of the pack
         real: list[int] = []  # where the pack's tokens stand among them
         self._spans = []
-        size = PART if whole else BLOCK
         for row, chunk in enumerate(chunks):
             before, width = self.lengths[row], len(chunk)
             done = 0
             while done < width:
                 place = before + done
-                stop = min(width, done + size)
-                if not whole:
-                    stop = min(stop, _end(place + 1) - before)
-                end = before + stop if whole else _end(place + 1)
+                if whole:
+                    stop, size = min(width, done + PART), PART
+                    end = before + stop
+                else:
+                    end = _end(place + 1)
+                    stop = min(width, done + BLOCK, end - before)
+                    size = next(size for size in self.sizes if size >= stop - done)
                 self._spans.append(Span(row, end, self._seen(place, size, end)))
                 real += range(len(asked), len(asked) + stop - done)
                 asked += range(len(ids) + done, len(ids) + done + size)
@@ -164,7 +168,7 @@ class PackedRows:
                 **(images or {}),
             )  # fmt: skip
         logits: Tensor = out.logits[0, : sum(shown)].float()
-        return list(torch.split(logits, shown))
+        return logits
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None
@@ -178,25 +182,26 @@ class PackedRows:
         count = len(self._where)
         keys.index_copy_(1, self._where, key[:count].transpose(0, 1))
         values.index_copy_(1, self._where, value[:count].transpose(0, 1))
-        asked = query[self._asked].view(len(self._spans), -1, heads, self.group, size)
-        asked = asked.permute(0, 2, 3, 1, 4).flatten(2, 3)
-        held = [slice(s.row * self.slots, s.row * self.slots + s.end) for s in self._spans]
-        parts = [
-            scaled_dot_product_attention(
-                asked[number : number + 1],  # (1, KV heads, group * queries, size)
-                keys[None, :, held[number]],  # (1, KV heads, end, size)
-                values[None, :, held[number]],
+        # a key's queries lie behind each other: (KV heads, group * those of all spans, size)
+        asked = query[self._asked].view(-1, heads, self.group, size).transpose(0, 1)
+        asked = asked.reshape(heads, -1, size)
+        parts, start = [], 0
+        for span in self._spans:
+            held = slice(span.row * self.slots, span.row * self.slots + span.end)
+            stop = start + len(span.seen)
+            part = scaled_dot_product_attention(
+                asked[None, :, start:stop], keys[None, :, held], values[None, :, held],
                 attn_mask=span.seen, scale=scaling,
-            )
-            for number, span in enumerate(self._spans)
-        ]  # fmt: skip
-        out = torch.cat(parts).view(len(parts), heads, self.group, -1, size)
-        return out.permute(0, 3, 1, 2, 4).reshape(-1, *query.shape[1:])[self._real]
+            )  # fmt: skip
+            parts.append(part)
+            start = stop
+        out = torch.cat(parts, 2)[0].view(heads, -1, self.group, size).transpose(0, 1)
+        return out.reshape(-1, *query.shape[1:])[self._real]
 
     def _seen(self, place: int, count: int, end: int) -> Tensor:
         """The mask of `count` queries from a row's `place` on, over `end` keys."""
         hidden = torch.full((count, end), float("-inf"), dtype=self.model.dtype)
-        return hidden.triu(place + 1).repeat(self.group, 1)
+        return hidden.triu(place + 1).repeat_interleave(self.group, 0)
 
     def _copy(self, owner: Sequence[int]) -> None:
         """Each row's cache from the row that owns its prefix."""
@@ -228,6 +233,28 @@ class PackedRows:
 def _end(count: int) -> int:
     """The next multiple of REACH."""
     return -(-count // REACH) * REACH
+
+
+@functools.cache
+def _sizes(group: int) -> tuple[int, ...]:
+    """Of blocks of queries: SIZES where a query's attention has the same bits in each, else BLOCK.
+
+    Which kernel multiplies few rows hangs on the CPU, so it is tried.
+    """
+    draw = torch.Generator().manual_seed(0)
+    for end in (REACH, 5 * REACH, 7 * REACH):
+        query, key, value = (
+            torch.randn(1, 2, count, 64, generator=draw) for count in (group * BLOCK, end, end)
+        )
+        seen = torch.zeros(group * BLOCK, end)
+        whole = scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        for count in (group * size for size in SIZES):
+            part = scaled_dot_product_attention(
+                query[:, :, :count], key, value, attn_mask=seen[:count]
+            )
+            if not torch.equal(part, whole[:, :, :count]):
+                return (BLOCK,)
+    return SIZES
 
 
 def _parts(sizes: Sequence[int], most: int) -> Iterator[range]:
