@@ -89,7 +89,7 @@ def judge(
         else:
             from creative4u.serving.judge import BatchConfig, judge_pairs
 
-            size = batch_size or (4 if _served(models) else 8)
+            size = batch_size or (4 if _served(models) else 16)
             config = BatchConfig(
                 batch_size=size,
                 in_flight=-(-concurrency // (2 * size)) + 1 if _served(models) else None,

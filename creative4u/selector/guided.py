@@ -38,7 +38,7 @@ from creative4u.selector.written import Written
 
 LINE_TOKENS = 48  # a line longer than this has lost its thread
 AT_ONCE = 16  # tokens of a row a pass, the draft included
-SURE = 0.35  # a draft ends where it is less likely than this to hold as a whole
+SURE = 0.5  # a draft ends where it is less likely than this to hold as a whole
 Pick = Callable[[Tensor], Tensor]  # (B, V) logits, -inf where not allowed, to (B,) token ids
 
 

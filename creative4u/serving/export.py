@@ -11,11 +11,13 @@ from creative4u.backbone.atomic import built_once
 from creative4u.backbone.names import base_folder
 from creative4u.backbone.wheels import home
 from creative4u.errors import InputError
+from creative4u.selector import drafts
 from creative4u.selector.config import FILE_NAME
 from creative4u.selector.load import EMBEDDED, embedded_adapter, merged
 from creative4u.serving.vllm_command import Servable
 
-ADAPTER = ("adapter_config.json", "adapter_model.safetensors", FILE_NAME)
+KEPT = (FILE_NAME, drafts.FILE_NAME)  # what stands beside an adapter and beside the whole model
+ADAPTER = ("adapter_config.json", "adapter_model.safetensors", *KEPT)
 
 
 def servable(model: str | None = None) -> Servable:
@@ -51,6 +53,7 @@ def merged_folder(adapter: Path) -> Path:
             model, processor = merged(adapter)
             model.save_pretrained(building)
             processor.save_pretrained(building)
-            if (adapter / FILE_NAME).is_file():
-                shutil.copyfile(adapter / FILE_NAME, building / FILE_NAME)
+            for name in KEPT:
+                if (adapter / name).is_file():
+                    shutil.copyfile(adapter / name, building / name)
     return target
