@@ -35,7 +35,7 @@ def judge(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Pairs at once; 8, for servers 4.")
+        int | None, typer.Option(min=1, max=4096, help="Pairs a batch; at most 16, for servers 4.")
     ] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, max=1024, help="Requests in flight, over all servers.")

@@ -81,13 +81,16 @@ def here(asked: Sequence[Asked], folder: str, timed: Timed) -> None:
         vision.memory.clear()
         vision.hits = vision.misses = 0
 
+    calls = backend.share_cores()
+    size = 2 * min(BATCH, -(-len(asked) // 2 // calls))  # each core has some
+
     def judged(start: int) -> tuple[Sequence[Any], float]:
         began = time.perf_counter()
-        done = backend.complete(prompts[start : start + 2 * BATCH])
+        done = backend.complete(prompts[start : start + size])
         return done, time.perf_counter() - began
 
-    with Stopwatch(timed), ThreadPoolExecutor(backend.share_cores()) as pool:
-        batches = list(pool.map(judged, range(0, len(asked), 2 * BATCH)))
+    with Stopwatch(timed), ThreadPoolExecutor(calls) as pool:
+        batches = list(pool.map(judged, range(0, len(asked), size)))
     tokenizer = backend.processor.tokenizer
     for done, seconds in batches:
         timed.latency += [seconds] * (len(done) // 2)

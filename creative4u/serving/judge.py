@@ -79,7 +79,7 @@ def judge_pairs(
     config = config or BatchConfig()
     journal_file(out)  # before anything is read: can it be written?
     total = count_rows(pairs)
-    engine = _engine(judge, config)
+    engine = _engine(judge, config, total if config.limit is None else min(total, config.limit))
     try:
         with FileLock(f"{out}.lock", timeout=0) as lock:
             try:
@@ -90,14 +90,15 @@ def judge_pairs(
         raise InputError(f"{out}: another run is writing it") from None
 
 
-def _engine(judge: Selects | Engine, config: BatchConfig) -> Engine:
+def _engine(judge: Selects | Engine, config: BatchConfig, count: int) -> Engine:
+    """`count` pairs are cut so that each core has some."""
     if isinstance(judge, Engine):
         return judge
-    in_flight = config.in_flight
-    if in_flight is None:
-        backend = getattr(judge, "backend", None)
-        in_flight = backend.share_cores() if isinstance(backend, SharesCores) else 1
-    return InProcess(judge, config.batch_size, in_flight)
+    if config.in_flight is not None:
+        return InProcess(judge, config.batch_size, config.in_flight)
+    backend = getattr(judge, "backend", None)
+    in_flight = backend.share_cores() if isinstance(backend, SharesCores) else 1
+    return InProcess(judge, min(config.batch_size, max(1, -(-count // in_flight))), in_flight)
 
 
 def _run(pairs: Path, out: Path, engine: Engine, config: BatchConfig, total: int) -> dict[str, Any]:

@@ -80,3 +80,22 @@ def test_a_stop_keeps_what_came_before_it(tmp_path: Path) -> None:
     judge_pairs(pairs, out, engine, QUIET)
     assert out.read_bytes() == whole.read_bytes()
     assert json.loads((tmp_path / "out.jsonl.meta.json").read_text())["model"] == "by-title"
+
+
+class TwoCores(ByTitle):
+    """A judge in this process whose backend takes two calls at once."""
+
+    @property
+    def backend(self) -> TwoCores:
+        return self
+
+    def share_cores(self) -> int:
+        return 2
+
+
+def test_a_short_file_is_cut_so_that_each_core_has_some(tmp_path: Path) -> None:
+    titles = [f"boot {n}" for n in range(5)]
+    pairs, out, judge = write(tmp_path, titles), tmp_path / "out.jsonl", TwoCores()
+    judge_pairs(pairs, out, judge, BatchConfig(batch_size=16, progress=False))
+    assert sorted(judge.batches) == [2, 3]
+    assert [row["pair_id"] for row in read(out)] == [f"p{n}" for n in range(5)]
