@@ -35,7 +35,7 @@ def judge(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Pairs a batch; at most 16, for servers 4.")
+        int | None, typer.Option(min=1, max=4096, help="Pairs a batch; at most 8, for servers 4.")
     ] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, max=1024, help="Requests in flight, over all servers.")
@@ -89,7 +89,7 @@ def judge(
         else:
             from creative4u.serving.judge import BatchConfig, judge_pairs
 
-            size = batch_size or (4 if _served(models) else 16)
+            size = batch_size or (4 if _served(models) else 8)
             config = BatchConfig(
                 batch_size=size,
                 in_flight=-(-concurrency // (2 * size)) + 1 if _served(models) else None,

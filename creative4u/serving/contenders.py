@@ -22,7 +22,7 @@ from typing import Any
 from creative4u.serving.machine import tree_cpu_seconds, tree_peak_bytes
 from creative4u.serving.requests_file import Asked, prompt_of, read_requests
 
-BATCH = 16  # pairs at once, as `creative4u judge` takes them in process
+BATCH = 8  # pairs at once, as `creative4u judge` takes them in process
 AT_MOST = {"transformers": 2}  # pairs: one prompt at a time, so its rate hangs on no number of them
 NGRAM = {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4,
          "prompt_lookup_min": 2}  # fmt: skip

@@ -6,7 +6,7 @@
 
 FOLDER holds the prompts, a file for each way that was run, and nothing else; a way goes on where it
 was stopped; ways with a comma between share a process. Ways: `here` (as `creative4u judge` does it,
-16 pairs a batch), `here-again`, `here-alone` (a pair at a time), `here-32` (32 pairs a batch),
+8 pairs a batch), `here-again`, `here-alone` (a pair at a time), `here-32` (32 pairs a batch),
 `here-float32`; the same on a vLLM engine: `engine` (all prompts at once), `engine-again`,
 `engine-alone`, `engine-32`; and `transformers`, which reads what `engine` wrote with plain
 transformers, token by token: where a token is not the likeliest one it writes from there on by
@@ -36,7 +36,7 @@ from creative4u.serving.batch_format import write_requests
 from creative4u.serving.export import servable
 from creative4u.serving.requests_file import Asked, prompt_of, read_requests
 
-BATCHES = {"alone": 1, "32": 32}  # pairs; 16 otherwise in process, all on an engine
+BATCHES = {"alone": 1, "32": 32}  # pairs; 8 otherwise in process, all on an engine
 AGAINST = (
     ("here", "engine"), ("here-float32", "engine"), ("here-float32", "here"),
     ("here", "here-again"), ("here", "here-alone"), ("here", "here-32"),
@@ -67,7 +67,7 @@ def here(way: str, asked: Sequence[Asked], model: str | None, _: str) -> Iterato
         load.halved = lambda loaded: loaded  # type: ignore[assignment,attr-defined]
         load.load_judge.cache_clear()
     backend: Any = load.load_judge(model).backend
-    for batch in _batches(way, asked, 16):
+    for batch in _batches(way, asked, 8):
         done = backend.complete([prompt_of(one) for one in batch])
         yield [_said(one, said) for one, said in zip(batch, done, strict=True)]
 
