@@ -71,12 +71,12 @@ def write_pairs(folder: Path, count: int, bad_every: int = 0) -> tuple[Path, lis
     return path, expected
 
 
-def judge(pairs: Path, out: Path, *urls: str, more: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+def judge(
+    pairs: Path, out: Path, *urls: str, more: tuple[str, ...] = (), told: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     words = [*CREATIVE4U, "judge", str(pairs), "-o", str(out), "--json", *more]
     words += [word for url in urls for word in ("--model", url)]
-    return subprocess.Popen(
-        words, env=ENV, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    return subprocess.Popen(words, env=ENV, text=True, stdout=subprocess.PIPE, stderr=told)
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
@@ -95,7 +95,7 @@ def lines_of(out: Path) -> int:
 
 def wait_for_lines(process: subprocess.Popen[str], out: Path, count: int) -> None:
     while process.poll() is None and lines_of(out) < count:
-        time.sleep(0.005)
+        time.sleep(0.005 if count <= 1000 else 0.5)
 
 
 def url(port: int) -> str:
@@ -164,8 +164,9 @@ def outage(folder: Path) -> dict[str, Any]:
     time.sleep(3)
     server = stub(port, 0.01)
     _, errors = process.communicate()
-    notes = [line for line in errors.replace("]http", "]\nhttp").splitlines()
-             if line.startswith("http")]
+    notes = [
+        line for line in errors.replace("]http", "]\nhttp").splitlines() if line.startswith("http")
+    ]
     back = {"killed_at_rows": at, "as_expected": said(out) == expected, "said": notes}
     gone = folder / "gone.jsonl"
     process = judge(pairs, gone, url(port), more=("--patience", "2"))
@@ -205,7 +206,8 @@ def memory(folder: Path, count: int = 100_000) -> dict[str, Any]:
     server = stub(port)
     out, peaks = folder / "many.jsonl", {}
     began = time.perf_counter()
-    process = judge(pairs, out, url(port), more=("--concurrency", "8"))
+    # a progress bar of so many rows fills a pipe that nobody empties
+    process = judge(pairs, out, url(port), more=("--concurrency", "8"), told=subprocess.DEVNULL)
     for mark in (count // 1000, count // 10, count // 2, count):
         wait_for_lines(process, out, mark)
         peaks[mark] = peak_mb(process.pid) or peaks.get(mark // 2)
