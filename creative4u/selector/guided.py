@@ -213,7 +213,7 @@ class GuidedDecoder:
             if sure < SURE or (token == self.newline and line + 1 == len(KEYS)):
                 break
             draft.append(token)
-            said = [*said, token]
+            said.append(token)
             if token == self.newline:
                 line, said = line + 1, []
                 leads = self._leads([*row.written, *draft]) if KEYS[line] == "click" else []

@@ -87,7 +87,7 @@ def halved(model: Any) -> Any:
     if model.device.type != "cpu" or model.dtype != torch.float32 or not half_pays():
         return model
     head = model.get_output_embeddings()
-    for parent in list(model.modules()):
+    for parent in [m for m in model.modules() if not _is_gated(m)]:  # these are halved as one
         for name, child in list(parent.named_children()):
             if _is_gated(child):
                 setattr(parent, name, HalfGated(child))

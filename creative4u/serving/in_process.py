@@ -54,9 +54,7 @@ class InProcess:
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
-        except KeyboardInterrupt:  # nobody waits for what is in flight
-            raise
-        except BaseException:
+        except (Exception, GeneratorExit):  # at Ctrl-C nobody waits for what is in flight
             wait(waiting)
             raise
 
