@@ -19,7 +19,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from creative4u.cli import app
-from creative4u.cli_door import answer
+from creative4u.cli.console import answer
 from creative4u.errors import BackendError, Creative4UError
 from creative4u.schema import OrderVerdict, ProtocolAnswers, Verdict
 from creative4u.selector.judge import PairRequest

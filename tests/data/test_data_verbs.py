@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from creative4u.cli import app
-from creative4u.cli_door import answer, working
+from creative4u.cli.console import answer, working
 
 
 @pytest.fixture

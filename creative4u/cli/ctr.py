@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from creative4u import cli_ctr_log
-from creative4u.cli_door import answer, print_json, say, verbs, working
+from creative4u.cli import ctr_log
+from creative4u.cli.console import answer, print_json, say, verbs, working
 
 World = Annotated[Path, typer.Argument(help="A folder with log/, images/ and queries.parquet.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="What to write.")]
@@ -177,7 +177,7 @@ def simulate(
     Example: `creative4u ctr simulate world --impressions 1000 --runs 20`
     """
     with working():
-        from creative4u.cli_ctr_world import judged, world_rates
+        from creative4u.cli.ctr_world import judged, world_rates
         from creative4u.ctr.abtest import TrialConfig, ab_test
         from creative4u.ctr.features import read_fields
         from creative4u.ctr.scorer import load_scorer
@@ -233,7 +233,7 @@ def study(
     Example: `creative4u ctr study world --out runs/study --keep 0.2`
     """
     with working():
-        from creative4u.cli_ctr_world import ladder
+        from creative4u.cli.ctr_world import ladder
         from creative4u.ctr.plots import plot_ladder
 
         kept = cache or out
@@ -247,5 +247,5 @@ def study(
     print(show(rows))
 
 
-for verb in cli_ctr_log.VERBS:
+for verb in ctr_log.VERBS:
     app.command(verb.__name__.rstrip("_"))(verb)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from creative4u.cli_door import say, working
+from creative4u.cli.console import say, working
 
 
 def serve(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from creative4u.cli_door import print_json, say, verbs, working
+from creative4u.cli.console import print_json, say, verbs, working
 
 app = verbs("Measure how fast this machine judges.")
 

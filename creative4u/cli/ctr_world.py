@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from creative4u.cli_door import say
+from creative4u.cli.console import say
 from creative4u.errors import InputError
 
 STEPS = ("off-the-shelf", "s1", "s1+s2")  # of `visual_ladder`

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from creative4u.cli_door import print_json, verbs, working
+from creative4u.cli.console import print_json, verbs, working
 
 Settings = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, dots descend.")

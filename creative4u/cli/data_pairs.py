@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from creative4u.cli_door import answer, say, working
+from creative4u.cli.console import answer, say, working
 from creative4u.errors import InputError
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")]

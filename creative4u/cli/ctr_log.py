@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from creative4u.cli_door import UsageError, answer, print_json, say, working
+from creative4u.cli.console import UsageError, answer, print_json, say, working
 
 World = Annotated[Path, typer.Argument(help="A folder with log/, images/ and queries.parquet.")]
 Model = Annotated[Path, typer.Argument(help="A folder that `ctr train` wrote.")]
@@ -194,7 +194,7 @@ def checkpoints(
     Example: `creative4u ctr checkpoints world --moon vectors --out clicks`
     """
     with working():
-        from creative4u.cli_ctr_world import checkpoints as fitted
+        from creative4u.cli.ctr_world import checkpoints as fitted
 
         rows = fitted(world, moon, out, keep, epochs, seed, runs)
     if json:

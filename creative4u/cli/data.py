@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from creative4u import cli_pairs
-from creative4u.cli_door import answer, say, verbs, working
+from creative4u.cli import data_pairs
+from creative4u.cli.console import answer, say, verbs, working
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same data.")]
@@ -102,5 +102,5 @@ def world(
     answer(dict(counts), json)
 
 
-for verb in cli_pairs.VERBS:
+for verb in data_pairs.VERBS:
     app.command(verb.__name__.rstrip("_"))(verb)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from creative4u.cli_door import answer, print_json, working
+from creative4u.cli.console import answer, print_json, working
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 EncoderFile = Annotated[

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from creative4u import cli_moon_shop, cli_moon_study
-from creative4u.cli_door import answer, print_json, say, verbs, working
+from creative4u.cli import moon_data, moon_study
+from creative4u.cli.console import answer, print_json, say, verbs, working
 from creative4u.errors import InputError
 
 Settings = Annotated[
@@ -28,10 +28,10 @@ Ray = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 app = verbs("Embed products: train in three stages, measure, index, search.")
-app.add_typer(cli_moon_study.app, name="study")
-app.command()(cli_moon_shop.relevance)
-app.command()(cli_moon_shop.augment)
-app.command()(cli_moon_shop.blend)
+app.add_typer(moon_study.app, name="study")
+app.command()(moon_data.relevance)
+app.command()(moon_data.augment)
+app.command()(moon_data.blend)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from creative4u.cli_door import answer, print_json, say, verbs, working
+from creative4u.cli.console import answer, print_json, say, verbs, working
 
 Recipe = Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file.")]
 Overrides = Annotated[

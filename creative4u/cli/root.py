@@ -12,8 +12,9 @@ from typing import Annotated
 
 import typer
 
-from creative4u import cli_bench, cli_ctr, cli_data, cli_files, cli_moon, cli_rft, cli_serve
-from creative4u.cli_door import print_json, quiet, verbs, working
+from creative4u.cli import bench, ctr, data, moon, rft, serve
+from creative4u.cli import judge as cli_files
+from creative4u.cli.console import print_json, quiet, verbs, working
 
 Title = Annotated[str, typer.Option("--title", help="The product title, as shoppers see it.")]
 Queries = Annotated[
@@ -57,7 +58,7 @@ def select(
     if json:
         print_json(verdict.model_dump(mode="json"))
     else:
-        from creative4u.cli_show import show_verdict
+        from creative4u.cli.tables import show_verdict
 
         show_verdict(verdict)
 
@@ -89,14 +90,14 @@ def rank(
     if json:
         print_json(ranking)
     else:
-        from creative4u.cli_show import show_ranking
+        from creative4u.cli.tables import show_ranking
 
         show_ranking(ranking)
 
 
 app.command()(cli_files.judge)
 app.command()(cli_files.evaluate)
-app.command()(cli_serve.serve)
+app.command()(serve.serve)
 
 
 @app.command("app")
@@ -120,11 +121,11 @@ def page(
         open_page(host, port, model, store)
 
 
-app.add_typer(cli_data.app, name="data")
-app.add_typer(cli_rft.app, name="rft")
-app.add_typer(cli_moon.app, name="moon")
-app.add_typer(cli_ctr.app, name="ctr")
-app.add_typer(cli_bench.app, name="bench")
+app.add_typer(data.app, name="data")
+app.add_typer(rft.app, name="rft")
+app.add_typer(moon.app, name="moon")
+app.add_typer(ctr.app, name="ctr")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from creative4u.cli_door import SOME_ROWS_FAILED, STOPPED, answer, print_json, say, working
+from creative4u.cli.console import SOME_ROWS_FAILED, STOPPED, answer, print_json, say, working
 
 
 class Where(StrEnum):
@@ -117,7 +117,7 @@ def judge(
     if json:
         print_json(summary)
     else:
-        from creative4u.cli_show import show_summary
+        from creative4u.cli.tables import show_summary
 
         show_summary(summary, out)
     if summary["errors"]:
@@ -156,7 +156,7 @@ def evaluate(
     if json:
         print_json(figures)
     else:
-        from creative4u.cli_show import show_evaluation
+        from creative4u.cli.tables import show_evaluation
 
         show_evaluation(figures)
 
