@@ -17,7 +17,7 @@ from creative4u.errors import Creative4UError, ImageError, InputError
 from creative4u.images import encode
 from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest
-from creative4u.selector.prompt import clean_request
+from creative4u.selector.protocol.prompt import clean_request
 from creative4u.selector.tournament import check_size, rank_creatives
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from creative4u.errors import Creative4UError, ImageError, InputError
 from creative4u.images import encode, load_image
 from creative4u.schema import Order, Side, Verdict
 from creative4u.selector.judge import Observed, PairRequest, Reasoning
-from creative4u.selector.prompt import clean_request
+from creative4u.selector.protocol.prompt import clean_request
 
 log = logging.getLogger(__name__)
 KEPT_SIDE = 1600  # pixels: the longer side of the images that the history keeps

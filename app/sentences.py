@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from creative4u.schema import Side, Verdict
-from creative4u.selector.observations import PROPERTIES, TOP
-from creative4u.selector.protocol import QUESTIONS
+from creative4u.selector.evidence.properties import PROPERTIES, TOP
+from creative4u.selector.protocol.questions import QUESTIONS
 
 SHORT = {
     "same_image": "Same image", "too_similar": "Too similar", "query_hit": "Fits the searches",

@@ -24,7 +24,7 @@ from scipy.special import expit, logit
 from creative4u.errors import InputError
 from creative4u.metrics import expected_calibration_error, log_loss
 from creative4u.selector.config import FILE_NAME, read_config
-from creative4u.selector.differences import summed
+from creative4u.selector.evidence.weighing import summed
 
 LEAST = 20  # verdicts; fewer say nothing about doubt
 BOUNDS = (0.05, 50.0)  # of the temperature

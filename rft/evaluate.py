@@ -19,7 +19,7 @@ from scipy.special import expit, logit
 from creative4u.errors import InputError
 from creative4u.metrics import expected_calibration_error
 from creative4u.schema import CreativePair
-from creative4u.selector.protocol import KEYS
+from creative4u.selector.protocol.questions import KEYS
 from rft.calibrate import LEAST, fit_temperature
 
 Floats = npt.NDArray[np.float64]

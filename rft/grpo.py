@@ -19,8 +19,8 @@ from trl import GRPOConfig, GRPOTrainer
 
 from creative4u.errors import Creative4UError, InputError
 from creative4u.selector.config import FILE_NAME, JudgeConfig
-from creative4u.selector.half import halved
-from creative4u.selector.load import judge_of
+from creative4u.selector.decoding.bfloat16_layers import halved
+from creative4u.selector.loading import judge_of
 from rft import rewards
 from rft.coherence import learn_weights
 from rft.grpo_rows import grpo_rows, training_pairs

@@ -16,7 +16,7 @@ from creative4u.errors import InputError
 from creative4u.images import load_image
 from creative4u.schema import CreativePair
 from creative4u.selector.judge import Judge, PairRequest
-from creative4u.selector.protocol import MIRROR, mirror
+from creative4u.selector.protocol.questions import MIRROR, mirror
 from rft.recipe import Grpo, Recipe
 from rft.rows import ORDERS, Row, draw, read_jsonl
 from rft.sft import read_pairs

@@ -24,10 +24,10 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from creative4u.errors import CompletionError
 from creative4u.images import load_image, square
 from creative4u.selector.config import JudgeConfig, read_config
-from creative4u.selector.load import load_asker
-from creative4u.selector.parser import parse
-from creative4u.selector.prompt import weighed_first
-from creative4u.selector.protocol import SIDES
+from creative4u.selector.loading import load_asker
+from creative4u.selector.protocol.completion import parse
+from creative4u.selector.protocol.prompt import weighed_first
+from creative4u.selector.protocol.questions import SIDES
 from creative4u.selector.verdict import Judged, verdict
 from rft.evaluate import evaluate
 from rft.grpo import vision_tokens

@@ -27,9 +27,9 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from creative4u.backbone.names import base_folder
 from creative4u.errors import Creative4UError, InputError
-from creative4u.selector import drafts
 from creative4u.selector.config import FILE_NAME, read_config
-from creative4u.selector.prompt import comparison_messages
+from creative4u.selector.decoding import speculation
+from creative4u.selector.protocol.prompt import comparison_messages
 
 TOLERANCE = 1e-3  # of a logit
 GREEDY_TOKENS = 24
@@ -113,7 +113,7 @@ def main(adapter: Path, out: Path) -> dict[str, Any]:
     try:
         merged.save_pretrained(part)
         processor.save_pretrained(part)
-        for name in (FILE_NAME, drafts.FILE_NAME):
+        for name in (FILE_NAME, speculation.FILE_NAME):
             if (adapter / name).is_file():
                 shutil.copy(adapter / name, part / name)
         del model, merged

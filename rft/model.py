@@ -15,7 +15,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from creative4u.backbone.feature_cache import VisionCache, cache_vision
 from creative4u.backbone.names import base_folder
 from creative4u.errors import InputError
-from creative4u.selector.half import half_pays
+from creative4u.selector.decoding.bfloat16_layers import half_pays
 from rft.recipe import Lora
 
 # Linear layers of the language model alone: the vision tower stays frozen, so that its features

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from creative4u.errors import InputError
 from creative4u.images import load_image
+from creative4u.selector.evidence.properties import NAMES, TOP
 from creative4u.selector.judge import Judge
-from creative4u.selector.observations import NAMES, TOP
 from rft.probe import Figures, figures, known_facts
 from rft.rows import draw, read_jsonl
 

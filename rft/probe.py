@@ -24,8 +24,8 @@ from creative4u.backbone.saliency import look
 from creative4u.errors import InputError
 from creative4u.images import load_image
 from creative4u.metrics import auc
-from creative4u.selector.observations import NAMES
-from creative4u.selector.probe import Probe, pooled
+from creative4u.selector.evidence.linear_probe import Probe, pooled
+from creative4u.selector.evidence.properties import NAMES
 from rft.rows import read_jsonl
 from rft.sft import read_pairs
 

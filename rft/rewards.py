@@ -16,8 +16,8 @@ from typing import Any
 
 from creative4u.errors import VerdictParseError
 from creative4u.schema import ProtocolAnswers
-from creative4u.selector.parser import parse
-from creative4u.selector.protocol import COMPARED, KEYS, MIRROR
+from creative4u.selector.protocol.completion import parse
+from creative4u.selector.protocol.questions import COMPARED, KEYS, MIRROR
 
 Completions = Sequence[Sequence[Mapping[str, str]]]  # chat messages, one a completion
 Reward = Callable[..., list[float | None]]

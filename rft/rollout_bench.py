@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from creative4u.selector.half import halved
+from creative4u.selector.decoding.bfloat16_layers import halved
 from rft.grpo import vision_tokens
 from rft.grpo_rows import order_rows, training_pairs
 from rft.merge import write_merged
@@ -31,7 +31,7 @@ from rft.rows import as_dataset, draw
 
 def prompts_of(recipe: Recipe, model: Any, processor: Any) -> list[Any]:
     """A step's prompts as the trainer hands them over: images inside, repeated for a group."""
-    from creative4u.selector.load import judge_of
+    from creative4u.selector.loading import judge_of
 
     assert recipe.grpo is not None
     config = judge_config(recipe)

@@ -17,12 +17,12 @@ from datasets import Dataset
 
 from creative4u.images import load_image, square
 from creative4u.schema import CreativePair
-from creative4u.selector.differences import cite
+from creative4u.selector.evidence.properties import target
+from creative4u.selector.evidence.weighing import cite
 from creative4u.selector.judge import Judge, PairRequest
-from creative4u.selector.observations import target
-from creative4u.selector.parser import complete, swap_sides
-from creative4u.selector.prompt import observation_messages
-from creative4u.selector.protocol import MIRROR
+from creative4u.selector.protocol.completion import complete, swap_sides
+from creative4u.selector.protocol.prompt import observation_messages
+from creative4u.selector.protocol.questions import MIRROR
 
 Row = dict[str, Any]
 T = TypeVar("T")

@@ -23,8 +23,8 @@ from trl import SFTConfig, SFTTrainer
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.drafts import write_usual_lines
-from creative4u.selector.load import judge_of
+from creative4u.selector.decoding.speculation import write_usual_lines
+from creative4u.selector.loading import judge_of
 from rft.metrics_file import MetricsFile, reporters
 from rft.model import (
     cached_vision,

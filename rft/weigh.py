@@ -28,7 +28,7 @@ from scipy.special import expit
 from creative4u.errors import InputError
 from creative4u.images import load_image
 from creative4u.schema import CreativePair
-from creative4u.selector.differences import BEARING, KNOTS
+from creative4u.selector.evidence.weighing import BEARING, KNOTS
 from creative4u.selector.judge import Judge, PairRequest
 from rft.rows import read_jsonl
 from rft.sft import read_pairs

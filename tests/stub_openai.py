@@ -11,8 +11,8 @@ from typing import Any
 
 from reasoning_lines import LINES
 
-from creative4u.selector.observations import NAMES
-from creative4u.selector.parser import complete
+from creative4u.selector.evidence.properties import NAMES
+from creative4u.selector.protocol.completion import complete
 
 Listed = list[tuple[str, dict[str, float]]]  # tokens and what is listed in their place
 Body = dict[str, Any]

@@ -118,7 +118,7 @@ def test_arrows_and_size(path: Path) -> None:
         ("creative4u.cli", "from app.page import main", False),
         ("creative4u.cli", "from creative4u import cli_files", True),
         ("app.page", "import gradio as gr", True),
-        ("app.page", "from creative4u.selector.load import load_judge", True),
+        ("app.page", "from creative4u.selector.loading import load_judge", True),
         ("app.page", "from data.world import render", False),
         ("data.damage", "from rft.rows import pair_rows", False),
         ("rft.sft", "from trl import SFTTrainer", True),

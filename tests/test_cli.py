@@ -71,7 +71,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Brighter:
     fake = Brighter()
     # the real one imports torch
     loader = SimpleNamespace(load_judge=lambda *models, **options: fake)
-    monkeypatch.setitem(sys.modules, "creative4u.selector.load", loader)
+    monkeypatch.setitem(sys.modules, "creative4u.selector.loading", loader)
     return fake
 
 

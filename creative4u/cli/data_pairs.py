@@ -87,7 +87,7 @@ def reason(
                 pairs, images, out, seed, say, observed=observed, plain=plain
             )
         elif teacher is not None and model is not None and images is None:
-            from creative4u.selector.endpoints import KEY
+            from creative4u.selector.backends.server_pool import KEY
             from data.creative_pair.rows import read_pairs
             from data.creative_pair.teacher import Teacher, TeacherConfig
 

@@ -78,7 +78,7 @@ def judge(
 
         check_pairs(pairs)
         if to_batch is not None:
-            from creative4u.selector.load import load_asker
+            from creative4u.selector.loading import load_asker
             from creative4u.serving.batch_format import write_requests
 
             written = write_requests(pairs, out, to_batch, load_asker(*models[:1]), limit)
@@ -104,8 +104,8 @@ def judge(
                     models, RayConfig(address, workers, batch_size, concurrency)
                 )
             else:
-                from creative4u.selector.endpoints import Patience
-                from creative4u.selector.load import load_judge
+                from creative4u.selector.backends.server_pool import Patience
+                from creative4u.selector.loading import load_judge
 
                 waits = Patience(outage=patience)
                 judge_ = load_judge(*models, concurrency=concurrency, patience=waits)
@@ -172,7 +172,7 @@ def _known(pairs: Path) -> dict[str, dict[str, Any]]:
 
 
 def _served(models: tuple[str, ...]) -> bool:
-    from creative4u.selector.endpoints import is_url
+    from creative4u.selector.backends.server_pool import is_url
 
     return any(is_url(model) for model in models)
 

@@ -132,7 +132,7 @@ def weigh(
     Example: `creative4u rft weigh seen/pairs.jsonl defects/pairs.jsonl --out runs/weights.json`
     """
     with working():
-        from creative4u.selector.load import load_asker
+        from creative4u.selector.loading import load_asker
         from rft.weigh import weigh as fit
 
         figures = fit(pairs, load_asker(), out, say)
@@ -151,7 +151,7 @@ def observe(
     Example: `creative4u rft observe --model runs/sft-160m/0-singles --singles singles.jsonl`
     """
     with working():
-        from creative4u.selector.load import load_judge
+        from creative4u.selector.loading import load_judge
         from rft.observe import observation_report
 
         report = observation_report(load_judge(str(model)), singles, limit)

@@ -46,12 +46,12 @@ def select(
     """
     with working():
         from creative4u.images import load_image
-        from creative4u.selector.prompt import clean_request
+        from creative4u.selector.protocol.prompt import clean_request
 
         pictures = load_image(image_a), load_image(image_b)
         words = clean_request(title, query or ())
         from creative4u.selector.judge import PairRequest
-        from creative4u.selector.load import load_judge
+        from creative4u.selector.loading import load_judge
 
         request = PairRequest(*pictures, *words)
         verdict = load_judge(model).select(request, both_orders=not one_order)
@@ -77,13 +77,13 @@ def rank(
     """
     with working():
         from creative4u.images import load_image
-        from creative4u.selector.prompt import clean_request
+        from creative4u.selector.protocol.prompt import clean_request
         from creative4u.selector.tournament import check_size, rank_creatives
 
         check_size(len(images))
         pictures = [load_image(image) for image in images]
         words = clean_request(title, query or ())
-        from creative4u.selector.load import load_judge
+        from creative4u.selector.loading import load_judge
 
         judge = load_judge(model)
         ranking = rank_creatives(judge, pictures, [str(image) for image in images], *words)

@@ -33,7 +33,7 @@ def serve(
         import torch
 
         from creative4u.backbone.wheels import home
-        from creative4u.selector.load import load_judge
+        from creative4u.selector.loading import load_judge
         from creative4u.serving.export import servable
         from creative4u.serving.serve import serve as run
 

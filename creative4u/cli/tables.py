@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from creative4u.schema import Verdict
-from creative4u.selector.protocol import QUESTIONS
+from creative4u.selector.protocol.questions import QUESTIONS
 
 _NARROW: Any = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}
 _SIGNS = {"A>B": "A", "A<B": "B", "A=B": "="}

@@ -9,8 +9,8 @@ from pydantic import Field, ValidationError
 
 from creative4u.errors import InputError
 from creative4u.schema import Record
-from creative4u.selector.differences import KNOTS
-from creative4u.selector.prompt import Instructions
+from creative4u.selector.evidence.weighing import KNOTS
+from creative4u.selector.protocol.prompt import Instructions
 
 FILE_NAME = "creative4u.json"
 Curve = Annotated[tuple[float, ...], Field(min_length=len(KNOTS), max_length=len(KNOTS))]

@@ -15,14 +15,14 @@ from PIL.Image import Image
 from creative4u.errors import Creative4UError
 from creative4u.images import image_hash
 from creative4u.schema import Order, Side, Verdict
-from creative4u.selector.backend import Backend, OnText, Prompt
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.differences import differences, weighed
-from creative4u.selector.observations import TOP, Match, Observation, Shown, shown
-from creative4u.selector.parser import parse, swap_sides
-from creative4u.selector.prompt import clean_request, comparison_messages
+from creative4u.selector.evidence.properties import TOP, Match, Observation, Shown, shown
+from creative4u.selector.evidence.query_match import met
+from creative4u.selector.evidence.weighing import differences, weighed
+from creative4u.selector.protocol.backend import Backend, OnText, Prompt
+from creative4u.selector.protocol.completion import parse, swap_sides
+from creative4u.selector.protocol.prompt import clean_request, comparison_messages
 from creative4u.selector.verdict import Judged, verdict
-from creative4u.selector.words import met
 
 SEEN = 4096  # observations kept, an image each
 BOTH: tuple[Order, Order] = ("AB", "BA")
@@ -58,7 +58,7 @@ OnEvent = Callable[[Observed | Reasoning], None]
 
 
 class Evidence(Protocol):
-    """What is measured and recognised beside the model, from `creative4u.selector.evidence`."""
+    """What is measured and recognised beside the model, from `creative4u.selector.evidence.image_evidence`."""
 
     def seen(
         self, images: Sequence[Image], probe: bool

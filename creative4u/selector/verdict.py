@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from creative4u.schema import Choice, Order, OrderVerdict, Side, Verdict
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.parser import Parsed, mirrored
+from creative4u.selector.protocol.completion import Parsed, mirrored
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from typing import IO, Any
 
 from creative4u.errors import Creative4UError, InputError
 from creative4u.schema import Order, Verdict
+from creative4u.selector.backends.openai_format import answered, chat_body, completion, data_url
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.judge import BOTH, Judge
-from creative4u.selector.openai_chat import answered, chat_body, completion, data_url
-from creative4u.selector.parser import parse
+from creative4u.selector.protocol.completion import parse
 from creative4u.selector.verdict import Judged, verdict
 from creative4u.serving.batch_answers import Answers
 from creative4u.serving.evaluate import Tally

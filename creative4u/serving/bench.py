@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from creative4u.errors import BackendError, Creative4UError, InputError
-from creative4u.selector.load import load_asker
-from creative4u.selector.parser import parse
+from creative4u.selector.loading import load_asker
+from creative4u.selector.protocol.completion import parse
 from creative4u.serving.arithmetic import arithmetic
 from creative4u.serving.batch_format import write_requests
 from creative4u.serving.contenders import Timed

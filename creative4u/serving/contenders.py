@@ -64,8 +64,8 @@ class Stopwatch:
 def here(asked: Sequence[Asked], folder: str, timed: Timed) -> None:
     """The judge's own backend in this process, BATCH pairs at once on each core, both orders."""
     from creative4u.backbone.feature_cache import cache_vision
-    from creative4u.selector.backend import Completion
-    from creative4u.selector.load import load_judge
+    from creative4u.selector.loading import load_judge
+    from creative4u.selector.protocol.backend import Completion
 
     backend: Any = load_judge(folder).backend
     vision = None

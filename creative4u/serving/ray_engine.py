@@ -61,7 +61,7 @@ class Worker:
 
             self.judge = load_engine(models[0] if models else None)
         else:
-            from creative4u.selector.load import load_judge
+            from creative4u.selector.loading import load_judge
 
             self.judge = load_judge(*models, concurrency=concurrency)
 
@@ -84,8 +84,8 @@ class RayEngine:
     @property
     def model(self) -> str:
         """The name that the rows bear."""
-        from creative4u.selector.endpoints import is_url
-        from creative4u.selector.load import EMBEDDED, load_judge
+        from creative4u.selector.backends.server_pool import is_url
+        from creative4u.selector.loading import EMBEDDED, load_judge
 
         if self.models and is_url(self.models[0]):
             return load_judge(*self.models).model
@@ -106,7 +106,7 @@ class RayEngine:
                 ray.shutdown()
 
     def _rows(self, ray: Any, source: Source) -> Iterator[dict[str, Any]]:
-        from creative4u.selector.endpoints import is_url
+        from creative4u.selector.backends.server_pool import is_url
         from creative4u.serving.ray_source import pairs_source
 
         served = bool(self.models) and is_url(self.models[0])

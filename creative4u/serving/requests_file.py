@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from creative4u.selector.backend import Prompt
+from creative4u.selector.protocol.backend import Prompt
 
 
 @dataclass(frozen=True)

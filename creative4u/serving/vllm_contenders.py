@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from creative4u.selector.backend import Completion
-from creative4u.selector.openai_chat import LISTED, MAX_TOKENS
+from creative4u.selector.backends.openai_format import LISTED, MAX_TOKENS
+from creative4u.selector.protocol.backend import Completion
 from creative4u.serving.contenders import NGRAM, Stopwatch, Timed
 from creative4u.serving.requests_file import Asked, prompt_of
 from creative4u.serving.vllm_command import CPU_ROOM, Servable, engine_options

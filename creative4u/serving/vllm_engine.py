@@ -15,11 +15,7 @@ import torch
 from PIL.Image import Image
 
 from creative4u.errors import BackendError, Creative4UError
-from creative4u.selector.backend import Completion, OnText, Prompt
-from creative4u.selector.config import PAPER, read_config
-from creative4u.selector.judge import Judge
-from creative4u.selector.load import evidence
-from creative4u.selector.openai_chat import (
+from creative4u.selector.backends.openai_format import (
     LISTED,
     MAX_TOKENS,
     OBSERVATION_TOKENS,
@@ -31,7 +27,11 @@ from creative4u.selector.openai_chat import (
     data_url,
     degrees,
 )
-from creative4u.selector.prompt import observation_messages
+from creative4u.selector.config import PAPER, read_config
+from creative4u.selector.judge import Judge
+from creative4u.selector.loading import evidence
+from creative4u.selector.protocol.backend import Completion, OnText, Prompt
+from creative4u.selector.protocol.prompt import observation_messages
 from creative4u.serving.export import servable
 from creative4u.serving.vllm_command import CPU_ROOM, HOW_TO_INSTALL, engine_options
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from creative4u.images import load_image, square
 from creative4u.schema import CreativePair
-from creative4u.selector.protocol import KEYS
+from creative4u.selector.protocol.questions import KEYS
 from data.creative_pair.dataset import read_packed
 from data.creative_pair.mine import QUERIES_DECIDE
 from data.creative_pair.significance import p_value, relative_gap, z_score

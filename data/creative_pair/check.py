@@ -16,7 +16,7 @@ import imagehash
 from creative4u.errors import ImageError, VerdictParseError
 from creative4u.images import load_image
 from creative4u.schema import CreativePair
-from creative4u.selector.parser import complete, parse
+from creative4u.selector.protocol.completion import complete, parse
 from data.creative_pair.check_reasons import check_reasoning
 from data.creative_pair.dataset import read_packed
 from data.creative_pair.facts import FACTS, Facts, read_facts

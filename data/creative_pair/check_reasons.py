@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from creative4u.errors import VerdictParseError
 from creative4u.schema import Side
-from creative4u.selector.parser import complete, parse
-from creative4u.selector.protocol import COMPARED, KEYS, summary
+from creative4u.selector.protocol.completion import complete, parse
+from creative4u.selector.protocol.questions import COMPARED, KEYS, summary
 from data.creative_pair.claims import differing, singular, true_claims
 from data.creative_pair.facts import Facts
 from data.creative_pair.rubric import answers, too_similar

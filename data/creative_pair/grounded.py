@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from creative4u.schema import ProtocolAnswers, Side
-from creative4u.selector.protocol import KEYS, summary
+from creative4u.selector.protocol.questions import KEYS, summary
 from data.creative_pair.claims import (
     CLAIMS,
     Claim,

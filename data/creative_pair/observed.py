@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from creative4u.images import load_image
-from creative4u.selector.load import evidence
-from creative4u.selector.observations import TOP
+from creative4u.selector.evidence.properties import TOP
+from creative4u.selector.loading import evidence
 from data.creative_pair.facts import DEGREES, Facts
 
 AT_ONCE = 16

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Protocol
 
 from creative4u.schema import CreativePair, ProtocolAnswers, Side
-from creative4u.selector.parser import swap_sides
-from creative4u.selector.protocol import COMPARED, mirror
+from creative4u.selector.protocol.completion import swap_sides
+from creative4u.selector.protocol.questions import COMPARED, mirror
 from data.creative_pair.check_reasons import check_reasoning
 from data.creative_pair.facts import Facts, read_facts, write_facts
 from data.creative_pair.grounded import reason

@@ -24,8 +24,8 @@ import httpx
 from creative4u.errors import ImageError, InputError, VerdictParseError
 from creative4u.images import encode, load_image
 from creative4u.schema import CreativePair
-from creative4u.selector.parser import parse
-from creative4u.selector.prompt import Messages, clean_request, comparison_messages
+from creative4u.selector.protocol.completion import parse
+from creative4u.selector.protocol.prompt import Messages, clean_request, comparison_messages
 from data.creative_pair.reasoning import Dropped, Reasoned
 
 SERVER_FAILED = "server: "  # such an outcome is asked again by the next run

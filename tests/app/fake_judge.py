@@ -10,7 +10,7 @@ from PIL import Image, ImageStat
 from creative4u.errors import Creative4UError, TruncatedError
 from creative4u.schema import OrderVerdict, ProtocolAnswers, Side, Verdict
 from creative4u.selector.judge import Observed, PairRequest, Reasoning
-from creative4u.selector.protocol import KEYS
+from creative4u.selector.protocol.questions import KEYS
 
 FACTS = {"title_hit": "{0} shows the whole product; {1} hides it",
          "query_hit": "{0} has what is searched for; {1} has little of it",

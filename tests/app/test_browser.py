@@ -19,7 +19,7 @@ from creative4u.moon.index import IndexConfig
 from creative4u.moon.items import Item
 from creative4u.moon.shelf import Shelf, open_shelf
 from creative4u.schema import CreativePair
-from creative4u.selector.protocol import QUESTIONS
+from creative4u.selector.protocol.questions import QUESTIONS
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--no-first-run"]

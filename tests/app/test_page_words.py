@@ -13,7 +13,7 @@ from app.compare import View
 from app.store import Saved
 from creative4u.images import encode
 from creative4u.schema import OrderVerdict
-from creative4u.selector.protocol import QUESTIONS, mirror
+from creative4u.selector.protocol.questions import QUESTIONS, mirror
 
 JPEG = encode(Image.new("RGB", (300, 200), "teal"))
 EVIL = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from creative4u.selector.observations import NAMES
+from creative4u.selector.evidence.properties import NAMES
 from data.creative_pair import observed
 from data.creative_pair.facts import Facts, Text
 from data.creative_pair.grounded import reason

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from creative4u.schema import CreativePair
-from creative4u.selector.parser import complete, parse, swap_sides
-from creative4u.selector.protocol import KEYS, mirror
+from creative4u.selector.protocol.completion import complete, parse, swap_sides
+from creative4u.selector.protocol.questions import KEYS, mirror
 from data.creative_pair.check_reasons import check_reasoning
 from data.creative_pair.claims import plural, singular
 from data.creative_pair.facts import DEGREES, Facts, Text

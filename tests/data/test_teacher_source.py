@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from creative4u.schema import CreativePair
-from creative4u.selector.parser import complete
+from creative4u.selector.protocol.completion import complete
 from data.creative_pair.reasoning import Dropped, Reasoned, add_reasoning
 from data.creative_pair.rows import read_pairs
 from data.creative_pair.teacher import Teacher, TeacherConfig

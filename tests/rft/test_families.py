@@ -10,8 +10,8 @@ from reasoning_lines import LINES
 from tiny_models import picture_files, tiny_idefics3, tiny_qwen3, tiny_qwen25
 
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.parser import complete
-from creative4u.selector.prompt import comparison_messages
+from creative4u.selector.protocol.completion import complete
+from creative4u.selector.protocol.prompt import comparison_messages
 from rft import grpo as grpo_run
 from rft import rewards, sft
 from rft.model import with_lora

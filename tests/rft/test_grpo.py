@@ -14,12 +14,12 @@ from tiny_models import picture_files, tiny_idefics3, tiny_qwen25
 
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
-from creative4u.selector import guided
+from creative4u.selector.backends.prompt_only import PromptsOnly
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.guided import greedy
+from creative4u.selector.decoding import guided_decoder
+from creative4u.selector.decoding.guided_decoder import greedy
 from creative4u.selector.judge import Judge
-from creative4u.selector.prompt import comparison_messages
-from creative4u.selector.prompts_only import PromptsOnly
+from creative4u.selector.protocol.prompt import comparison_messages
 from rft import grpo as grpo_run
 from rft.grpo_rows import hard_pairs, order_rows
 from rft.merge import told, write_merged
@@ -35,7 +35,7 @@ CONFIG = JudgeConfig(observe=False, measure=False, match=False, image_side=64)
 @pytest.fixture(autouse=True)
 def short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """A random model hardly ever ends a line: let it be cut early."""
-    monkeypatch.setattr(guided, "LINE_TOKENS", 6)
+    monkeypatch.setattr(guided_decoder, "LINE_TOKENS", 6)
 
 
 def shaken(model: Any) -> Any:

@@ -9,8 +9,8 @@ from reasoning_lines import LINES
 from tiny_models import tiny_idefics3
 
 from creative4u.selector.config import PAPER
-from creative4u.selector.parser import complete, swap_sides
-from creative4u.selector.prompt import comparison_messages
+from creative4u.selector.protocol.completion import complete, swap_sides
+from creative4u.selector.protocol.prompt import comparison_messages
 from rft.held_out import _after, completed, verdicts
 
 Told = tuple[dict[str, Any], str, float | None]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from creative4u.errors import InputError
-from creative4u.selector.observations import NAMES
-from creative4u.selector.probe import Probe, load_probe, pooled
+from creative4u.selector.evidence.linear_probe import Probe, load_probe, pooled
+from creative4u.selector.evidence.properties import NAMES
 from rft import probe as probes
 from rft.probe import Pool, creatives, figures, fit
 

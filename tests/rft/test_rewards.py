@@ -9,9 +9,9 @@ from reasoning_lines import LINES
 
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
-from creative4u.selector.parser import complete, parse, swap_sides
-from creative4u.selector.prompt import clean_request, comparison_messages
-from creative4u.selector.protocol import COMPARED
+from creative4u.selector.protocol.completion import complete, parse, swap_sides
+from creative4u.selector.protocol.prompt import clean_request, comparison_messages
+from creative4u.selector.protocol.questions import COMPARED
 from rft import rewards
 from rft.coherence import learn_weights
 from rft.rewards import coherence_with, swap_consistency

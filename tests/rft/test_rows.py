@@ -1,8 +1,8 @@
 """Training rows: what is cited from the prompt stands first, its leader is told of first."""
 
 from creative4u.schema import CreativePair
-from creative4u.selector.parser import complete, parse
-from creative4u.selector.protocol import KEYS
+from creative4u.selector.protocol.completion import complete, parse
+from creative4u.selector.protocol.questions import KEYS
 from rft.rows import cited, told_reasoning
 
 APART = "blur B+6 size A+2 clutter B+1"

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
 from creative4u.schema import CreativePair
-from creative4u.selector.drafts import FILE_NAME
-from creative4u.selector.observations import NAMES
-from creative4u.selector.parser import parse
+from creative4u.selector.decoding.speculation import FILE_NAME
+from creative4u.selector.evidence.properties import NAMES
+from creative4u.selector.protocol.completion import parse
 from rft.recipe import Recipe
 from rft.rows import draw, read_jsonl, single_rows, told_reasoning
 from rft.sft import DONE, main

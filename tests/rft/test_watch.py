@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from reasoning_lines import LINES
 
-from creative4u.selector.parser import complete
+from creative4u.selector.protocol.completion import complete
 from rft import rewards
 from rft.recipe import Collapse
 from rft.samples import Sample, write_page

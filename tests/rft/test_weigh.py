@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import InputError
+from creative4u.selector.backends.prompt_only import PromptsOnly
 from creative4u.selector.config import JudgeConfig
+from creative4u.selector.evidence.properties import Match
 from creative4u.selector.judge import Judge
-from creative4u.selector.observations import Match
-from creative4u.selector.prompts_only import PromptsOnly
 from rft.weigh import NAMES, _evened, weigh
 
 

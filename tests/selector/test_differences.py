@@ -1,6 +1,7 @@
 """What tells two described images apart: widest gap first, mirrored by a swap, and cited."""
 
-from creative4u.selector.differences import (
+from creative4u.selector.evidence.properties import NAMES, Match, Observation, shown
+from creative4u.selector.evidence.weighing import (
     BEARING,
     KNOTS,
     TOTAL,
@@ -9,8 +10,7 @@ from creative4u.selector.differences import (
     summed,
     weighed,
 )
-from creative4u.selector.observations import NAMES, Match, Observation, shown
-from creative4u.selector.prompt import comparison_messages
+from creative4u.selector.protocol.prompt import comparison_messages
 
 A = "size 6 text 0 blur 0 sharp 5 title 4 like ping-pong ball"
 B = "size 4 text 0 blur 6 sharp 5 title 5 like nail"

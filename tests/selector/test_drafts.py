@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from creative4u.selector import drafts
-from creative4u.selector.drafts import (
+from creative4u.selector.decoding import speculation
+from creative4u.selector.decoding.speculation import (
     UNSEEN,
     Drafts,
     read_usual_lines,
@@ -39,7 +39,7 @@ def test_digits_are_no_part_of_a_context() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drafts, "KEPT", 2)
+    monkeypatch.setattr(speculation, "KEPT", 2)
     known = Drafts()
     for line in range(3):
         known.learn(line, [1], 5)

@@ -11,10 +11,10 @@ from PIL import Image
 from stub_openai import Body, Listed, StubServer, verdict_tokens
 
 from creative4u.errors import BackendError
-from creative4u.selector.backend import Completion, Prompt
-from creative4u.selector.endpoints import Endpoints, Patience, base_url
-from creative4u.selector.openai_backend import OpenAIBackend
-from creative4u.selector.prompt import comparison_messages
+from creative4u.selector.backends.openai_server import OpenAIBackend
+from creative4u.selector.backends.server_pool import Endpoints, Patience, base_url
+from creative4u.selector.protocol.backend import Completion, Prompt
+from creative4u.selector.protocol.prompt import comparison_messages
 
 IMAGE = Image.new("RGB", (30, 30))
 HASTY = Patience(timeout=5.0, connect=1.0, outage=0.4, tries=3, first_pause=0.02, longest_pause=0.1)

@@ -6,17 +6,17 @@ import pytest
 import torch
 from PIL import Image
 
-from creative4u.selector import packed
-from creative4u.selector.backend import Completion, Prompt
-from creative4u.selector.drafts import Drafts
-from creative4u.selector.guided import GuidedDecoder
-from creative4u.selector.half import half_pays
-from creative4u.selector.load import embedded_adapter, load_judge, merged
-from creative4u.selector.local import MOST_AT_ONCE, LocalBackend
-from creative4u.selector.observations import NAMES
-from creative4u.selector.parser import parse
-from creative4u.selector.prompt import comparison_messages
-from creative4u.selector.protocol import KEYS
+from creative4u.selector.backends.local import MOST_AT_ONCE, LocalBackend
+from creative4u.selector.decoding import packed_attention
+from creative4u.selector.decoding.bfloat16_layers import half_pays
+from creative4u.selector.decoding.guided_decoder import GuidedDecoder
+from creative4u.selector.decoding.speculation import Drafts
+from creative4u.selector.evidence.properties import NAMES
+from creative4u.selector.loading import embedded_adapter, load_judge, merged
+from creative4u.selector.protocol.backend import Completion, Prompt
+from creative4u.selector.protocol.completion import parse
+from creative4u.selector.protocol.prompt import comparison_messages
+from creative4u.selector.protocol.questions import KEYS
 
 SEEN = (
     "size 6 whole 9 text 0 cover 0 clutter 0 dark 0 blur 0 props 0 frame 0 stand_out 7 sharp 5 "
@@ -196,4 +196,4 @@ def test_calls_side_by_side_say_what_they_say_alone(
         assert one.text == other.text
         assert one.logit_a == pytest.approx(other.logit_a, abs=1e-3)
     config = backend.decoder.model.get_decoder().config
-    assert config._attn_implementation != packed.ATTENTION  # given back by the last one
+    assert config._attn_implementation != packed_attention.ATTENTION  # given back by the last one

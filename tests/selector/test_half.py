@@ -8,8 +8,8 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaMLP
 
-from creative4u.selector import half
-from creative4u.selector.half import (
+from creative4u.selector.decoding import bfloat16_layers
+from creative4u.selector.decoding.bfloat16_layers import (
     CLOSE,
     HalfGated,
     HalfHead,
@@ -64,9 +64,9 @@ def test_only_a_whole_model_on_such_a_cpu_is_halved(monkeypatch: pytest.MonkeyPa
         num_key_value_heads=2, vocab_size=50,
     )  # fmt: skip
     model = LlamaForCausalLM(config).eval()
-    monkeypatch.setattr(half, "half_pays", lambda: False)
+    monkeypatch.setattr(bfloat16_layers, "half_pays", lambda: False)
     assert type(halved(model).lm_head) is nn.Linear
-    monkeypatch.setattr(half, "half_pays", lambda: True)
+    monkeypatch.setattr(bfloat16_layers, "half_pays", lambda: True)
     halved(halved(model))  # twice is once
     assert type(model.lm_head) is HalfHead
     assert {type(m) for n, m in model.named_modules() if n.endswith("proj")} == {HalfLinear}

@@ -8,11 +8,11 @@ from reasoning_lines import LINES
 
 from creative4u.errors import CompletionError, InputError, TruncatedError
 from creative4u.schema import Verdict
-from creative4u.selector.backend import Completion, OnText, Prompt
 from creative4u.selector.config import JudgeConfig
+from creative4u.selector.evidence.properties import Match
 from creative4u.selector.judge import Judge, Observed, PairRequest, Reasoning
-from creative4u.selector.observations import Match
-from creative4u.selector.parser import complete, swap_sides
+from creative4u.selector.protocol.backend import Completion, OnText, Prompt
+from creative4u.selector.protocol.completion import complete, swap_sides
 
 LIGHT, DARK = Image.new("RGB", (64, 64), "white"), Image.new("RGB", (64, 64), "black")
 GREY = Image.new("RGB", (64, 64), "grey")

@@ -24,15 +24,21 @@ from creative4u.errors import (
     VerdictParseError,
 )
 from creative4u.images import square
-from creative4u.selector.backend import Completion, Prompt
+from creative4u.selector.backends.openai_format import (
+    Answered,
+    Token,
+    answered,
+    completion,
+    degrees,
+)
+from creative4u.selector.backends.openai_server import OpenAIBackend, in_threads
+from creative4u.selector.backends.server_pool import Patience
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig
-from creative4u.selector.endpoints import Patience
+from creative4u.selector.evidence.properties import NAMES, target
 from creative4u.selector.judge import PairRequest
-from creative4u.selector.observations import NAMES, target
-from creative4u.selector.openai_backend import OpenAIBackend, in_threads
-from creative4u.selector.openai_chat import Answered, Token, answered, completion, degrees
-from creative4u.selector.parser import complete
-from creative4u.selector.prompt import comparison_messages
+from creative4u.selector.protocol.backend import Completion, Prompt
+from creative4u.selector.protocol.completion import complete
+from creative4u.selector.protocol.prompt import comparison_messages
 
 HASTY = Patience(timeout=5.0, connect=1.0, outage=0.5, tries=3, first_pause=0.02, longest_pause=0.1)
 WIDE, TALL = Image.new("RGB", (90, 40), "red"), Image.new("RGB", (40, 90), "blue")
@@ -216,7 +222,7 @@ def test_the_models_that_servers_list() -> None:
 
 
 def test_load_judge_takes_the_config_of_the_served_folder(tmp_path: Path) -> None:
-    from creative4u.selector.load import load_judge
+    from creative4u.selector.loading import load_judge
 
     config = JudgeConfig(observe=False, measure=False, match=False, image_side=28, temperature=2.0)
     (tmp_path / FILE_NAME).write_text(config.model_dump_json())

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from creative4u.selector import packed
-from creative4u.selector.packed import PackedRows
+from creative4u.selector.decoding import packed_attention
+from creative4u.selector.decoding.packed_attention import PackedRows
 
 IMAGE = 3
 
@@ -49,8 +49,8 @@ STEPS: list[list[list[int]]] = [
 @torch.inference_mode()
 def test_chunks_of_rows_equal_whole_rows(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for shared, room in ((2, 100), (100, 1)):  # prefixes read once; caches that have to grow
-        monkeypatch.setattr(packed, "SHARED", shared)
-        monkeypatch.setattr(packed, "ROOM", room)
+        monkeypatch.setattr(packed_attention, "SHARED", shared)
+        monkeypatch.setattr(packed_attention, "ROOM", room)
         rows = [list(prompt) for prompt in PROMPTS]
         cache = PackedRows(model, padded(PROMPTS))
         for number, chunks in enumerate(STEPS):
@@ -61,14 +61,14 @@ def test_chunks_of_rows_equal_whole_rows(model: Any, monkeypatch: pytest.MonkeyP
                 assert said.shape == (len(chunk) > 0, 50)
                 assert not chunk or torch.allclose(said[0], plain(model, row), atol=1e-5)
         assert cache.lengths == [len(row) for row in rows]
-    assert model.config._attn_implementation != packed.ATTENTION  # given back
+    assert model.config._attn_implementation != packed_attention.ATTENTION  # given back
 
 
 @torch.inference_mode()
 def test_what_stands_before_the_first_image_is_read_once(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packed, "SHARED", 2)
+    monkeypatch.setattr(packed_attention, "SHARED", 2)
     widths: list[int] = []
     hook = model.model.layers[0].register_forward_pre_hook(
         lambda _, args: widths.append(args[0].shape[1])
@@ -95,7 +95,7 @@ def test_copies_go_their_own_ways(model: Any) -> None:
 def test_a_draft_is_looked_at_in_each_place_and_forgotten(model: Any) -> None:
     cache = PackedRows(model, padded(PROMPTS[:2]))
     cache.read([[20], [21]])
-    drafted = list(range(22, 22 + 2 * packed.BLOCK + 1))  # three blocks of queries
+    drafted = list(range(22, 22 + 2 * packed_attention.BLOCK + 1))  # three blocks of queries
     logits = cache.feed([drafted, [40]], [len(drafted), 1])
     assert logits.shape == (len(drafted) + 1, 50)
     for place, said in enumerate(logits[: len(drafted)]):

@@ -7,8 +7,8 @@ from reasoning_lines import LINES
 
 from creative4u.errors import VerdictParseError
 from creative4u.schema import ProtocolAnswers
-from creative4u.selector.parser import complete, mirrored, parse, swap_sides
-from creative4u.selector.protocol import KEYS, QUESTIONS, mirror, summary
+from creative4u.selector.protocol.completion import complete, mirrored, parse, swap_sides
+from creative4u.selector.protocol.questions import KEYS, QUESTIONS, mirror, summary
 
 facts = st.from_regex(r"[a-zA-Z0-9 ,'-]{1,40}\.", fullmatch=True).filter(lambda s: s.strip(" ."))
 judged = st.fixed_dictionaries({q.key: st.sampled_from(q.allowed) for q in QUESTIONS})

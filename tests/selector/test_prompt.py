@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creative4u.errors import InputError
-from creative4u.selector.prompt import (
+from creative4u.selector.protocol.prompt import (
     clean_request,
     comparison_messages,
     neutralise,
     told_apart,
 )
-from creative4u.selector.protocol import KEYS
+from creative4u.selector.protocol.questions import KEYS
 
 SPECIAL = ("<|im_end|>", "<image>", "[INST]", "</s>")
 

@@ -6,7 +6,7 @@ import pytest
 from reasoning_lines import LINES
 
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.parser import Parsed, complete, parse
+from creative4u.selector.protocol.completion import Parsed, complete, parse
 from creative4u.selector.verdict import Judged, verdict
 
 CONFIG = JudgeConfig(temperature=2.0, margin=0.1)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creative4u.selector.words import met
+from creative4u.selector.evidence.query_match import met
 
 QUERIES = ("headphones", "cheap headphones", "wireless headphones", "headphones gift")
 

@@ -26,11 +26,11 @@ import numpy as np
 
 from creative4u.errors import Creative4UError
 from creative4u.schema import Order, Verdict
-from creative4u.selector import load
-from creative4u.selector.backend import Completion
+from creative4u.selector import loading
 from creative4u.selector.config import JudgeConfig, read_config
-from creative4u.selector.parser import parse
-from creative4u.selector.prompt import weighed_first
+from creative4u.selector.protocol.backend import Completion
+from creative4u.selector.protocol.completion import parse
+from creative4u.selector.protocol.prompt import weighed_first
 from creative4u.selector.verdict import Judged, order_verdict, verdict
 from creative4u.serving.batch_format import write_requests
 from creative4u.serving.export import servable
@@ -50,7 +50,7 @@ Said = dict[str, Any]  # name, text, odds (of the image shown first), ids
 def ask(folder: Path, pairs: Path, limit: int, model: str | None) -> Any:
     """Write the prompts of both orders, and what the verdicts are made with."""
     folder.mkdir(parents=True, exist_ok=True)
-    judge = load.load_asker(model)
+    judge = loading.load_asker(model)
     written = write_requests(
         pairs, folder / "verdicts.jsonl", folder / "requests.jsonl", judge, limit
     )
@@ -64,9 +64,9 @@ def ask(folder: Path, pairs: Path, limit: int, model: str | None) -> Any:
 def here(way: str, asked: Sequence[Asked], model: str | None, _: str) -> Iterator[list[Said]]:
     """The judge's own backend in this process."""
     if way == "here-float32":
-        load.halved = lambda loaded: loaded  # type: ignore[assignment,attr-defined]
-        load.load_judge.cache_clear()
-    backend: Any = load.load_judge(model).backend
+        loading.halved = lambda loaded: loaded  # type: ignore[assignment,attr-defined]
+        loading.load_judge.cache_clear()
+    backend: Any = loading.load_judge(model).backend
     for batch in _batches(way, asked, 8):
         done = backend.complete([prompt_of(one) for one in batch])
         yield [_said(one, said) for one, said in zip(batch, done, strict=True)]

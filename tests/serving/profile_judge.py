@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from creative4u.selector import load
-from creative4u.selector.packed import PackedRows
+from creative4u.selector import loading
+from creative4u.selector.decoding.packed_attention import PackedRows
 from creative4u.serving.pairs import PairRow, read_pairs
 from creative4u.serving.verdict_row import request_of
 
@@ -39,14 +39,14 @@ class Watched(PackedRows):
 
 def main(path: Path, count: int, options: Sequence[str]) -> dict[str, Any]:
     """CPU seconds a pair, of reading prompts and of writing, and how many passes that took."""
-    from creative4u.selector import guided
+    from creative4u.selector.decoding import guided_decoder
 
-    guided.PackedRows = Watched  # type: ignore[misc]
+    guided_decoder.PackedRows = Watched  # type: ignore[misc]
     if "float32" in options:
-        load.halved = lambda model: model  # type: ignore[assignment]
+        loading.halved = lambda model: model  # type: ignore[assignment]
     if "undrafted" in options:
-        guided.GuidedDecoder._draft = lambda *_: []  # type: ignore[method-assign]
-    judge = load.load_judge()
+        guided_decoder.GuidedDecoder._draft = lambda *_: []  # type: ignore[method-assign]
+    judge = loading.load_judge()
     rows = (row for row in read_pairs(path) if isinstance(row, PairRow))
     requests = [request_of(row) for row in islice(rows, count)]
     began = time.process_time()

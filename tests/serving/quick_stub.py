@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from reasoning_lines import LINES
 
-from creative4u.selector.parser import complete
+from creative4u.selector.protocol.completion import complete
 
 _URLS = re.compile(rb"data:image/[a-z]+;base64,([^\"]*)\"")
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)

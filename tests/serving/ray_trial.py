@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from creative4u.selector.load import load_judge
+from creative4u.selector.loading import load_judge
 from creative4u.serving.in_process import InProcess
 from creative4u.serving.judge import BatchConfig, judge_pairs
 from creative4u.serving.ray_engine import RayConfig, RayEngine, Worker

@@ -12,11 +12,11 @@ from PIL import Image
 from stub_openai import Body, Listed, StubServer, choice_of, verdict_tokens
 
 from creative4u.errors import InputError
+from creative4u.selector.backends.openai_server import OpenAIBackend
+from creative4u.selector.backends.prompt_only import PromptsOnly
 from creative4u.selector.config import JudgeConfig
+from creative4u.selector.evidence.properties import Match, Observation, shown
 from creative4u.selector.judge import Judge
-from creative4u.selector.observations import Match, Observation, shown
-from creative4u.selector.openai_backend import OpenAIBackend
-from creative4u.selector.prompts_only import PromptsOnly
 from creative4u.serving.batch_format import read_answers, write_requests
 from creative4u.serving.judge import BatchConfig, judge_pairs
 

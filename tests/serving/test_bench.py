@@ -17,9 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
 from creative4u.errors import InputError
-from creative4u.selector.openai_chat import chat_body, data_url
-from creative4u.selector.parser import complete
-from creative4u.selector.prompt import comparison_messages
+from creative4u.selector.backends.openai_format import chat_body, data_url
+from creative4u.selector.protocol.completion import complete
+from creative4u.selector.protocol.prompt import comparison_messages
 from creative4u.serving.arithmetic import arithmetic
 from creative4u.serving.bench import BenchConfig, bench_judge, parity
 from creative4u.serving.contenders import Stopwatch, Timed

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from test_export import adapter
 
-from creative4u.selector.openai_chat import chat_body, data_url
-from creative4u.selector.prompt import comparison_messages
+from creative4u.selector.backends.openai_format import chat_body, data_url
+from creative4u.selector.protocol.prompt import comparison_messages
 from creative4u.serving.bench import _figures, _needed
 from creative4u.serving.contenders import Timed, here, transformers_loop
 from creative4u.serving.export import merged_folder

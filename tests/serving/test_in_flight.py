@@ -13,9 +13,9 @@ from test_judge_file import QUIET, TITLES, ByTitle, read, write
 
 from creative4u.errors import Creative4UError
 from creative4u.schema import Verdict
+from creative4u.selector.backends.openai_server import OpenAIBackend
 from creative4u.selector.config import PAPER
 from creative4u.selector.judge import Judge, PairRequest
-from creative4u.selector.openai_backend import OpenAIBackend
 from creative4u.serving.in_process import InProcess
 from creative4u.serving.judge import BatchConfig, judge_pairs
 

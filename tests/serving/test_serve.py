@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from creative4u.cli import app
 from creative4u.errors import BackendError, InputError
+from creative4u.selector.backends.openai_server import OpenAIBackend
 from creative4u.selector.config import PAPER
 from creative4u.selector.judge import Judge
-from creative4u.selector.openai_backend import OpenAIBackend
 from creative4u.serving import vllm_cli
 from creative4u.serving.child import Child
 from creative4u.serving.serve import check_port, serve, try_judgement
@@ -53,7 +53,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from creative4u.selector.config import PAPER
 from creative4u.selector.judge import Judge
-from creative4u.selector.openai_backend import OpenAIBackend
+from creative4u.selector.backends.openai_server import OpenAIBackend
 from creative4u.serving.serve import serve
 from creative4u.serving.vllm_command import ServeConfig
 

@@ -18,10 +18,10 @@ from PIL.Image import Image
 
 from creative4u.errors import BackendError, TruncatedError, VerdictParseError
 from creative4u.images import encode, square
-from creative4u.selector.backend import Completion
-from creative4u.selector.observations import NAMES, TOP
-from creative4u.selector.prompt import Messages
-from creative4u.selector.protocol import SIDES
+from creative4u.selector.evidence.properties import NAMES, TOP
+from creative4u.selector.protocol.backend import Completion
+from creative4u.selector.protocol.prompt import Messages
+from creative4u.selector.protocol.questions import SIDES
 
 MAX_TOKENS = 768  # ten lines take some 200
 OBSERVATION_TOKENS = 96

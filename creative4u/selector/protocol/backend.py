@@ -9,7 +9,7 @@ from typing import Protocol
 from PIL.Image import Image
 
 from creative4u.errors import Creative4UError
-from creative4u.selector.prompt import Messages, weighed_first
+from creative4u.selector.protocol.prompt import Messages, weighed_first
 
 OnText = Callable[[int, str], None]  # row number, the text written so far
 

@@ -21,8 +21,8 @@ from creative4u.backbone.ocr import read_lines
 from creative4u.backbone.saliency import look
 from creative4u.image_statistics import pixel_statistics
 from creative4u.images import image_hash
-from creative4u.selector.observations import TOP, Match
-from creative4u.selector.probe import Probe
+from creative4u.selector.evidence.linear_probe import Probe
+from creative4u.selector.evidence.properties import TOP, Match
 
 SALIENT = 0.4  # the map's values span 0.05 to 0.82 on real posters (STACK)
 RIM = 7  # pixels of the 224-pixel map that count as the picture's border

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from PIL.Image import Image
 
 from creative4u.errors import BackendError
-from creative4u.selector.backend import Completion, OnText, Prompt
-from creative4u.selector.openai_chat import SPECIAL_TOKENS
+from creative4u.selector.backends.openai_format import SPECIAL_TOKENS
+from creative4u.selector.protocol.backend import Completion, OnText, Prompt
 
 
 @dataclass

@@ -19,16 +19,16 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from creative4u.backbone.feature_cache import cache_vision
 from creative4u.backbone.names import base_folder
 from creative4u.errors import InputError
+from creative4u.selector.backends.local import LocalBackend
+from creative4u.selector.backends.openai_server import CONCURRENCY, OpenAIBackend
+from creative4u.selector.backends.prompt_only import PromptsOnly
+from creative4u.selector.backends.server_pool import Patience, is_url
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
-from creative4u.selector.drafts import UsualLines, read_usual_lines
-from creative4u.selector.endpoints import Patience, is_url
-from creative4u.selector.evidence import ImageEvidence
-from creative4u.selector.half import halved
+from creative4u.selector.decoding.bfloat16_layers import halved
+from creative4u.selector.decoding.speculation import UsualLines, read_usual_lines
+from creative4u.selector.evidence.image_evidence import ImageEvidence
+from creative4u.selector.evidence.linear_probe import load_probe
 from creative4u.selector.judge import Judge
-from creative4u.selector.local import LocalBackend
-from creative4u.selector.openai_backend import CONCURRENCY, OpenAIBackend
-from creative4u.selector.probe import load_probe
-from creative4u.selector.prompts_only import PromptsOnly
 
 EMBEDDED = "Creative4U-160M"
 

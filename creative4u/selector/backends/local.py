@@ -12,9 +12,9 @@ from PIL.Image import Image
 
 from creative4u.errors import CompletionError
 from creative4u.images import square
-from creative4u.selector.backend import Completion, OnText, Prompt
-from creative4u.selector.guided import GuidedDecoder
-from creative4u.selector.prompt import Messages, observation_messages
+from creative4u.selector.decoding.guided_decoder import GuidedDecoder
+from creative4u.selector.protocol.backend import Completion, OnText, Prompt
+from creative4u.selector.protocol.prompt import Messages, observation_messages
 
 OBSERVED_AT_ONCE = 16  # images a batch
 MOST_AT_ONCE = 4  # calls; more only wait for the interpreter between their products

@@ -20,9 +20,7 @@ import httpx
 from PIL.Image import Image
 
 from creative4u.errors import BackendError, Creative4UError, InputError, RefusedError
-from creative4u.selector.backend import Completion, OnText, Prompt
-from creative4u.selector.endpoints import KEY, Endpoints, Patience, base_url
-from creative4u.selector.openai_chat import (
+from creative4u.selector.backends.openai_format import (
     OBSERVATION_TOKENS,
     SPECIAL_TOKENS,
     Answered,
@@ -33,7 +31,9 @@ from creative4u.selector.openai_chat import (
     degrees,
     tokens,
 )
-from creative4u.selector.prompt import observation_messages
+from creative4u.selector.backends.server_pool import KEY, Endpoints, Patience, base_url
+from creative4u.selector.protocol.backend import Completion, OnText, Prompt
+from creative4u.selector.protocol.prompt import observation_messages
 
 CONCURRENCY = 16  # requests in flight, over all servers
 _log = logging.getLogger(__name__)

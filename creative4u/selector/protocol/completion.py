@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from creative4u.errors import VerdictParseError
 from creative4u.schema import ProtocolAnswers
-from creative4u.selector.protocol import MIRROR, QUESTIONS, mirror
+from creative4u.selector.protocol.questions import MIRROR, QUESTIONS, mirror
 
 _COMPLETION = re.compile(
     r"\s*<think>\n?(?P<think>.*?)\n?</think>\s*<answer>(?P<side>[AB])</answer>\s*", re.DOTALL

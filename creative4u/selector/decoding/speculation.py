@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from creative4u.selector.protocol import KEYS
+from creative4u.selector.protocol.questions import KEYS
 
 FILE_NAME = "drafts.json"  # beside an adapter: what its lines usually say
 READ = 4000  # completions

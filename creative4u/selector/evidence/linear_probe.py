@@ -15,7 +15,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from creative4u.errors import InputError
-from creative4u.selector.observations import NAMES, TOP
+from creative4u.selector.evidence.properties import NAMES, TOP
 
 FILE_NAME = "probe.safetensors"
 Array = npt.NDArray[np.float32]

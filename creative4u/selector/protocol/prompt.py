@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from creative4u.errors import InputError
-from creative4u.selector.differences import differences, summed
-from creative4u.selector.protocol import QUESTIONS
+from creative4u.selector.evidence.weighing import differences, summed
+from creative4u.selector.protocol.questions import QUESTIONS
 
 Messages = list[dict[str, Any]]
 Instructions = Literal["brief", "full"]

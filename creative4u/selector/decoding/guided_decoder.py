@@ -20,13 +20,14 @@ import torch
 from torch import Tensor
 
 from creative4u.errors import CompletionError, TruncatedError
-from creative4u.selector.backend import Completion, OnText
-from creative4u.selector.differences import cite
-from creative4u.selector.drafts import Drafts, UsualLines
-from creative4u.selector.observations import NAMES, TOP
-from creative4u.selector.packed import PackedRows
-from creative4u.selector.prompt import told_apart
-from creative4u.selector.protocol import (
+from creative4u.selector.decoding.decoder_state import Written
+from creative4u.selector.decoding.packed_attention import PackedRows
+from creative4u.selector.decoding.speculation import Drafts, UsualLines
+from creative4u.selector.evidence.properties import NAMES, TOP
+from creative4u.selector.evidence.weighing import cite
+from creative4u.selector.protocol.backend import Completion, OnText
+from creative4u.selector.protocol.prompt import told_apart
+from creative4u.selector.protocol.questions import (
     COMPARED,
     COMPARISONS,
     KEYS,
@@ -34,7 +35,6 @@ from creative4u.selector.protocol import (
     SIDES,
     summary,
 )
-from creative4u.selector.written import Written
 
 LINE_TOKENS = 48  # a line longer than this has lost its thread
 AT_ONCE = 16  # tokens of a row a pass, the draft included
