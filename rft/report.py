@@ -18,8 +18,8 @@ from creative4u.errors import InputError
 from creative4u.schema import CreativePair, Side
 from creative4u.selector.config import read_config
 from creative4u.selector.loading import EMBEDDED, embedded_adapter, load_judge
-from creative4u.serving.evaluate import read_verdicts
-from creative4u.serving.judge import BatchConfig, judge_pairs
+from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
+from creative4u.serving.files.verdict_metrics import read_verdicts
 from rft.card import card
 from rft.evaluate import Judged, evaluate, matched
 from rft.plots import draw as draw_plots

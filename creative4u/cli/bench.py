@@ -44,10 +44,10 @@ def judge(
     with working():
         from importlib.util import find_spec
 
-        from creative4u.serving.pairs import check_pairs
+        from creative4u.serving.files.pairs_file import check_pairs
 
         check_pairs(pairs)
-        from creative4u.serving.bench import BenchConfig, bench_judge
+        from creative4u.serving.bench.judge_bench import BenchConfig, bench_judge
 
         names = tuple(contender or ())
         if not names:

@@ -74,20 +74,20 @@ def judge(
     """
     models = tuple(model or ())
     with working(), _resumable(context):
-        from creative4u.serving.pairs import check_pairs
+        from creative4u.serving.files.pairs_file import check_pairs
 
         check_pairs(pairs)
         if to_batch is not None:
             from creative4u.selector.loading import load_asker
-            from creative4u.serving.batch_format import write_requests
+            from creative4u.serving.openai_batch.requests import write_requests
 
             written = write_requests(pairs, out, to_batch, load_asker(*models[:1]), limit)
         elif from_batch:
-            from creative4u.serving.batch_format import read_answers
+            from creative4u.serving.openai_batch.requests import read_answers
 
             summary = read_answers(pairs, out, from_batch, again=not resume)
         else:
-            from creative4u.serving.judge import BatchConfig, judge_pairs
+            from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
 
             size = batch_size or (4 if _served(models) else 8)
             config = BatchConfig(
@@ -98,7 +98,7 @@ def judge(
                 limit=limit,
             )
             if engine is Where.ray:
-                from creative4u.serving.ray_engine import RayConfig, RayEngine
+                from creative4u.serving.batch.ray_engine import RayConfig, RayEngine
 
                 judge_: Any = RayEngine(
                     models, RayConfig(address, workers, batch_size, concurrency)
@@ -139,13 +139,17 @@ def evaluate(
     Example: `creative4u evaluate verdicts.jsonl --pairs pairs.jsonl`
     """
     with working():
-        from creative4u.serving.evaluate import evaluate as measure
-        from creative4u.serving.evaluate import read_verdicts
+        from creative4u.serving.files.verdict_metrics import evaluate as measure
+        from creative4u.serving.files.verdict_metrics import read_verdicts
 
         figures = measure(verdicts, _known(pairs) if pairs else None)
         if statistics:
-            from creative4u.serving.baselines import baselines, labelled_pairs, labelled_rows
-            from creative4u.serving.pairs import read_pairs
+            from creative4u.serving.files.pairs_file import read_pairs
+            from creative4u.serving.files.statistic_baselines import (
+                baselines,
+                labelled_pairs,
+                labelled_rows,
+            )
 
             labelled = (
                 labelled_pairs(read_pairs(pairs))
@@ -162,7 +166,7 @@ def evaluate(
 
 
 def _known(pairs: Path) -> dict[str, dict[str, Any]]:
-    from creative4u.serving.pairs import PairRow, read_pairs
+    from creative4u.serving.files.pairs_file import PairRow, read_pairs
 
     return {
         pair.pair_id: {"label": pair.label, "tags": pair.tags}
@@ -180,8 +184,8 @@ def _served(models: tuple[str, ...]) -> bool:
 @contextlib.contextmanager
 def _resumable(context: typer.Context) -> Iterator[None]:
     """Ctrl-C, SIGTERM or SIGHUP inside: the line that goes on, and the exit code of Ctrl-C."""
-    from creative4u.serving.in_process import left_in_flight
-    from creative4u.serving.signals import stopping_signals
+    from creative4u.serving.batch.local_engine import left_in_flight
+    from creative4u.serving.server.signals import stopping_signals
 
     try:
         with stopping_signals():

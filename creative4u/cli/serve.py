@@ -25,8 +25,8 @@ def serve(
     Example: `creative4u serve --port 8000`
     """
     with working():
-        from creative4u.serving.serve import check_port
-        from creative4u.serving.vllm_command import ServeConfig, vllm_command, vllm_program
+        from creative4u.serving.server.serve import check_port
+        from creative4u.serving.server.vllm_command import ServeConfig, vllm_command, vllm_program
 
         program = vllm_program()
         check_port(port)
@@ -34,8 +34,8 @@ def serve(
 
         from creative4u.backbone.wheels import home
         from creative4u.selector.loading import load_judge
-        from creative4u.serving.export import servable
-        from creative4u.serving.serve import serve as run
+        from creative4u.serving.server.servable import servable
+        from creative4u.serving.server.serve import serve as run
 
         config = ServeConfig(port, gpu=torch.cuda.is_available(), gpu_memory=gpu_memory)
         source = servable(model)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from creative4u.serving.ahead import ahead
+from creative4u.serving.batch.prefetch import ahead
 
 
 def test_all_items_in_order() -> None:

@@ -17,8 +17,8 @@ from creative4u.selector.backends.prompt_only import PromptsOnly
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.evidence.properties import Match, Observation, shown
 from creative4u.selector.judge import Judge
-from creative4u.serving.batch_format import read_answers, write_requests
-from creative4u.serving.judge import BatchConfig, judge_pairs
+from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
+from creative4u.serving.openai_batch.requests import read_answers, write_requests
 
 CONFIG = JudgeConfig(observe="model", measure=False, match=False, image_side=28)
 ROWS = ["boot", "bag", "", "watch"]  # the third has no title, and so no request

@@ -20,11 +20,11 @@ from creative4u.errors import InputError
 from creative4u.selector.backends.openai_format import chat_body, data_url
 from creative4u.selector.protocol.completion import complete
 from creative4u.selector.protocol.prompt import comparison_messages
-from creative4u.serving.arithmetic import arithmetic
-from creative4u.serving.bench import BenchConfig, bench_judge, parity
-from creative4u.serving.contenders import Stopwatch, Timed
-from creative4u.serving.machine import tree_cpu_seconds, tree_peak_bytes
-from creative4u.serving.requests_file import prompt_of, read_requests
+from creative4u.serving.bench.contenders import Stopwatch, Timed
+from creative4u.serving.bench.flops import arithmetic
+from creative4u.serving.bench.judge_bench import BenchConfig, bench_judge, parity
+from creative4u.serving.bench.machine import tree_cpu_seconds, tree_peak_bytes
+from creative4u.serving.bench.recorded_requests import prompt_of, read_requests
 
 
 def thin() -> Any:

@@ -11,10 +11,10 @@ from test_export import adapter
 
 from creative4u.selector.backends.openai_format import chat_body, data_url
 from creative4u.selector.protocol.prompt import comparison_messages
-from creative4u.serving.bench import _figures, _needed
-from creative4u.serving.contenders import Timed, here, transformers_loop
-from creative4u.serving.export import merged_folder
-from creative4u.serving.requests_file import read_requests
+from creative4u.serving.bench.contenders import Timed, here, transformers_loop
+from creative4u.serving.bench.judge_bench import _figures, _needed
+from creative4u.serving.bench.recorded_requests import read_requests
+from creative4u.serving.server.servable import merged_folder
 
 __all__ = ["adapter"]  # the fixture
 

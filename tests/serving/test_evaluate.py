@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import InputError
-from creative4u.serving.baselines import (
+from creative4u.serving.files.pairs_file import read_pairs
+from creative4u.serving.files.statistic_baselines import (
     LabelledPair,
     baselines,
     labelled_pairs,
     labelled_rows,
 )
-from creative4u.serving.evaluate import evaluate, read_verdicts
-from creative4u.serving.pairs import read_pairs
+from creative4u.serving.files.verdict_metrics import evaluate, read_verdicts
 
 
 def row(name: str, orders: str, probability: float, **more: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
 from creative4u.errors import InputError
 from creative4u.selector.config import FILE_NAME, JudgeConfig
-from creative4u.serving.export import merged_folder, servable
+from creative4u.serving.server.servable import merged_folder, servable
 
 
 @pytest.fixture

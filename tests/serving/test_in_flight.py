@@ -16,8 +16,8 @@ from creative4u.schema import Verdict
 from creative4u.selector.backends.openai_server import OpenAIBackend
 from creative4u.selector.config import PAPER
 from creative4u.selector.judge import Judge, PairRequest
-from creative4u.serving.in_process import InProcess
-from creative4u.serving.judge import BatchConfig, judge_pairs
+from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
+from creative4u.serving.batch.local_engine import InProcess
 
 
 class LastFirst(ByTitle):

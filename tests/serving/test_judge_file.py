@@ -19,7 +19,7 @@ from PIL import Image
 from creative4u.errors import BackendError, Creative4UError, InputError, VerdictParseError
 from creative4u.schema import OrderVerdict, ProtocolAnswers, Verdict
 from creative4u.selector.judge import PairRequest
-from creative4u.serving.judge import BatchConfig, judge_pairs
+from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
 
 ANSWERS = ProtocolAnswers(
     same_image="no", too_similar="no", query_hit="A=B", title_hit="A=B", text="A=B", props="A=B",
@@ -214,7 +214,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {here!r})
 from test_judge_file import ByTitle
-from creative4u.serving.judge import BatchConfig, judge_pairs
+from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
 
 class Slow(ByTitle):
     def select_many(self, requests):

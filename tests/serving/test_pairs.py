@@ -11,7 +11,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from creative4u.errors import InputError
-from creative4u.serving.pairs import PairRow, RowError, count_rows, read_pairs
+from creative4u.serving.files.pairs_file import PairRow, RowError, count_rows, read_pairs
 
 ROWS: list[dict[str, Any]] = [
     {"pair_id": "p1", "product_title": "Red boot", "queries": ["boot", "red"], "image_a": "a.png",

@@ -9,8 +9,8 @@ import pytest
 from test_judge_file import QUIET, TITLES, ByTitle, read, write
 
 from creative4u.errors import InputError
-from creative4u.serving.evaluate import evaluate, read_verdicts
-from creative4u.serving.judge import BatchConfig, judge_pairs
+from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
+from creative4u.serving.files.verdict_metrics import evaluate, read_verdicts
 
 
 def test_parquet_holds_what_jsonl_holds(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ import pytest
 from test_judge_file import QUIET, TITLES, ByTitle, read, write
 
 from creative4u.errors import BackendError, InputError
-from creative4u.serving.in_process import decoded
-from creative4u.serving.judge import judge_pairs
-from creative4u.serving.ray_engine import (
+from creative4u.serving.batch.judge_file import judge_pairs
+from creative4u.serving.batch.local_engine import decoded
+from creative4u.serving.batch.pending_rows import Source
+from creative4u.serving.batch.ray_engine import (
     RayConfig,
     RayEngine,
     Worker,
@@ -25,7 +26,6 @@ from creative4u.serving.ray_engine import (
     packed,
     unpacked,
 )
-from creative4u.serving.source import Source
 
 
 class ByTitleOnRay(RayEngine):

@@ -22,10 +22,10 @@ from creative4u.errors import BackendError, InputError
 from creative4u.selector.backends.openai_server import OpenAIBackend
 from creative4u.selector.config import PAPER
 from creative4u.selector.judge import Judge
-from creative4u.serving import vllm_cli
-from creative4u.serving.child import Child
-from creative4u.serving.serve import check_port, serve, try_judgement
-from creative4u.serving.vllm_command import (
+from creative4u.serving.server import vllm_cli
+from creative4u.serving.server.child_process import Child
+from creative4u.serving.server.serve import check_port, serve, try_judgement
+from creative4u.serving.server.vllm_command import (
     Servable,
     ServeConfig,
     vllm_command,
@@ -54,8 +54,8 @@ sys.path.insert(0, {tests!r})
 from creative4u.selector.config import PAPER
 from creative4u.selector.judge import Judge
 from creative4u.selector.backends.openai_server import OpenAIBackend
-from creative4u.serving.serve import serve
-from creative4u.serving.vllm_command import ServeConfig
+from creative4u.serving.server.serve import serve
+from creative4u.serving.server.vllm_command import ServeConfig
 
 def load(url):
     return Judge(OpenAIBackend(url), PAPER, None)
@@ -194,7 +194,7 @@ def test_without_vllm_one_line_says_how_to_install_it(
     assert "pip install 'creative4u[serve]'" in result.stderr
     assert "pip uninstall torchvision torchaudio torchcodec" in result.stderr
     (tmp_path / "vllm").touch()
-    ours = [str(tmp_path / "python"), "-P", "-m", "creative4u.serving.vllm_cli"]
+    ours = [str(tmp_path / "python"), "-P", "-m", "creative4u.serving.server.vllm_cli"]
     assert vllm_program() == ours
     (tmp_path / "vllm").chmod(0o755)
     monkeypatch.setattr(sys, "executable", "/usr/bin/python")

@@ -16,10 +16,10 @@ from typing import Any
 from creative4u.errors import CompletionError, Creative4UError, RefusedError
 from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest, Selects
-from creative4u.serving.ahead import ahead
-from creative4u.serving.pairs import PairRow
-from creative4u.serving.source import Source, Told
-from creative4u.serving.verdict_row import outcome_fields, request_of
+from creative4u.serving.batch.pending_rows import Source, Told
+from creative4u.serving.batch.prefetch import ahead
+from creative4u.serving.files.pairs_file import PairRow
+from creative4u.serving.files.verdict_row import outcome_fields, request_of
 
 AHEAD = 16  # pairs whose images are decoded while the batch before them is judged
 WAITING = 512  # rows held back at most, so that the order of rows never depends on timing

@@ -11,10 +11,10 @@ import torch
 
 from creative4u.selector.backends.openai_format import LISTED, MAX_TOKENS
 from creative4u.selector.protocol.backend import Completion
-from creative4u.serving.contenders import NGRAM, Stopwatch, Timed
-from creative4u.serving.requests_file import Asked, prompt_of
-from creative4u.serving.vllm_command import CPU_ROOM, Servable, engine_options
-from creative4u.serving.vllm_engine import VllmBackend, completion_of
+from creative4u.serving.bench.contenders import NGRAM, Stopwatch, Timed
+from creative4u.serving.bench.recorded_requests import Asked, prompt_of
+from creative4u.serving.server.vllm_command import CPU_ROOM, Servable, engine_options
+from creative4u.serving.server.vllm_engine import VllmBackend, completion_of
 
 VLLM = ("engine", "ngram", "vllm", "vllm-float32")
 

@@ -1,6 +1,6 @@
 """A folder for scratch in, figures of the batch judge under stress out, with the real command.
 
-    python tests/serving/stress.py FOLDER [bad-rows] [ctrl-c] [outage] [two-servers] [memory]
+    python creative4u/serving/bench/stress.py FOLDER [bad-rows] [ctrl-c] [outage] [two-servers] [memory]
 
 Servers are stubs, so what is measured is the judge and not a model. Each line is one JSON object.
 """

@@ -32,8 +32,8 @@ from creative4u.selector.judge import Judge
 from creative4u.selector.loading import evidence
 from creative4u.selector.protocol.backend import Completion, OnText, Prompt
 from creative4u.selector.protocol.prompt import observation_messages
-from creative4u.serving.export import servable
-from creative4u.serving.vllm_command import CPU_ROOM, HOW_TO_INSTALL, engine_options
+from creative4u.serving.server.servable import servable
+from creative4u.serving.server.vllm_command import CPU_ROOM, HOW_TO_INSTALL, engine_options
 
 
 class VllmBackend:

@@ -25,11 +25,11 @@ import torch
 from creative4u.errors import BackendError, Creative4UError, InputError
 from creative4u.selector.loading import load_asker
 from creative4u.selector.protocol.completion import parse
-from creative4u.serving.arithmetic import arithmetic
-from creative4u.serving.batch_format import write_requests
-from creative4u.serving.contenders import Timed
-from creative4u.serving.export import servable
-from creative4u.serving.machine import matmul_rate
+from creative4u.serving.bench.contenders import Timed
+from creative4u.serving.bench.flops import arithmetic
+from creative4u.serving.bench.machine import matmul_rate
+from creative4u.serving.openai_batch.requests import write_requests
+from creative4u.serving.server.servable import servable
 
 # contenders that share a process, because they share an engine
 GROUPS = (("here",), ("transformers",), ("engine", "vllm-float32"), ("vllm",), ("ngram",))
@@ -155,7 +155,7 @@ def _measured(names: Sequence[str], requests: Path, folder: str) -> Iterator[Tim
     """One process for the contenders that share an engine."""
     if not names:
         return
-    words = [sys.executable, "-m", "creative4u.serving.contenders", ",".join(names)]
+    words = [sys.executable, "-m", "creative4u.serving.bench.contenders", ",".join(names)]
     process = subprocess.run([*words, str(requests), folder], capture_output=True, text=True)
     lines = [line for line in process.stdout.splitlines() if line.startswith('{"name"')]
     if process.returncode or len(lines) != len(names):

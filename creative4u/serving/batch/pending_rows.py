@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from creative4u.serving.evaluate import read_verdicts
-from creative4u.serving.pairs import PairRow, RowError, read_pairs
-from creative4u.serving.verdict_row import error_row
+from creative4u.serving.files.pairs_file import PairRow, RowError, read_pairs
+from creative4u.serving.files.verdict_metrics import read_verdicts
+from creative4u.serving.files.verdict_row import error_row
 
 Told = dict[str, Any]
 

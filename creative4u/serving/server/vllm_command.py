@@ -50,7 +50,7 @@ def vllm_program() -> list[str]:
     """What starts vLLM's command line: that of this environment, by `vllm_cli`, or another's on the
     PATH; raises BackendError that says how to install it."""
     if Path(sys.executable).with_name("vllm").is_file():
-        return [sys.executable, "-P", "-m", "creative4u.serving.vllm_cli"]
+        return [sys.executable, "-P", "-m", "creative4u.serving.server.vllm_cli"]
     found = shutil.which("vllm")
     if found is None:
         raise BackendError(HOW_TO_INSTALL)

@@ -1,6 +1,6 @@
 """Batch requests and a model's folder in, one contender's Timed record out, each in its process.
 
-    python -m creative4u.serving.contenders NAME REQUESTS FOLDER
+    python -m creative4u.serving.bench.contenders NAME REQUESTS FOLDER
 
 `here` and `engine` are ours; `transformers` is a plain loop, one prompt at a time; `vllm` is a bare
 loop with vLLM's default type, one `LLM.chat` an order over all pairs; `vllm-float32` is the same
@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from creative4u.serving.machine import tree_cpu_seconds, tree_peak_bytes
-from creative4u.serving.requests_file import Asked, prompt_of, read_requests
+from creative4u.serving.bench.machine import tree_cpu_seconds, tree_peak_bytes
+from creative4u.serving.bench.recorded_requests import Asked, prompt_of, read_requests
 
 BATCH = 8  # pairs at once, as `creative4u judge` takes them in process
 AT_MOST = {"transformers": 2}  # pairs: one prompt at a time, so its rate hangs on no number of them
@@ -161,7 +161,7 @@ def _count_prompts(processor: Any, prompts: Sequence[Any]) -> int:
 
 def main(names: Sequence[str], requests: Path, folder: str) -> None:
     """Print one JSON line a contender; those of vLLM share an engine where their options agree."""
-    from creative4u.serving.vllm_contenders import VLLM, run_vllm
+    from creative4u.serving.bench.vllm_contenders import VLLM, run_vllm
 
     every = read_requests(requests)
     for name in names:

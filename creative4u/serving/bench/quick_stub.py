@@ -1,6 +1,6 @@
 """A stub OpenAI server that costs little: the first image leads where its data is the longer.
 
-    python tests/serving/quick_stub.py PORT [SECONDS] [DIES_AFTER]
+    python creative4u/serving/bench/quick_stub.py PORT [SECONDS] [DIES_AFTER]
 
 Each answer comes after SECONDS; after DIES_AFTER answers the process ends without a word. The
 answer's tokens are few, so that a hundred thousand pairs are a matter of minutes.

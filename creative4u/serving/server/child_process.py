@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from creative4u.serving import watchdog
+from creative4u.serving.server import watchdog
 
 _ERROR = re.compile(r"\b[A-Z]\w*(?:Error|Exception): .*")  # as Python ends a traceback
 

@@ -1,8 +1,8 @@
 """One set of prompts, asked in several ways: do they choose the same, with the same probabilities?
 
-    python tests/serving/parity.py FOLDER ask pairs.jsonl 200 [MODEL]
-    python tests/serving/parity.py FOLDER WAY[,WAY...] [PAIRS]
-    python tests/serving/parity.py FOLDER compare
+    python creative4u/serving/bench/parity.py FOLDER ask pairs.jsonl 200 [MODEL]
+    python creative4u/serving/bench/parity.py FOLDER WAY[,WAY...] [PAIRS]
+    python creative4u/serving/bench/parity.py FOLDER compare
 
 FOLDER holds the prompts, a file for each way that was run, and nothing else; a way goes on where it
 was stopped; ways with a comma between share a process. Ways: `here` (as `creative4u judge` does it,
@@ -32,9 +32,9 @@ from creative4u.selector.protocol.backend import Completion
 from creative4u.selector.protocol.completion import parse
 from creative4u.selector.protocol.prompt import weighed_first
 from creative4u.selector.verdict import Judged, order_verdict, verdict
-from creative4u.serving.batch_format import write_requests
-from creative4u.serving.export import servable
-from creative4u.serving.requests_file import Asked, prompt_of, read_requests
+from creative4u.serving.bench.recorded_requests import Asked, prompt_of, read_requests
+from creative4u.serving.openai_batch.requests import write_requests
+from creative4u.serving.server.servable import servable
 
 BATCHES = {"alone": 1, "32": 32}  # pairs; 8 otherwise in process, all on an engine
 AGAINST = (
@@ -74,8 +74,8 @@ def here(way: str, asked: Sequence[Asked], model: str | None, _: str) -> Iterato
 
 def engine(way: str, asked: Sequence[Asked], _: str | None, source: str) -> Iterator[list[Said]]:
     """A vLLM engine in this process, with the options that we serve with."""
-    from creative4u.serving.vllm_contenders import Recorded
-    from creative4u.serving.vllm_engine import VllmBackend
+    from creative4u.serving.bench.vllm_contenders import Recorded
+    from creative4u.serving.server.vllm_engine import VllmBackend
 
     recorded = Recorded(_engine(source))
     backend = VllmBackend(recorded, source, read_config(Path(source)).image_side)
@@ -89,7 +89,7 @@ def engine(way: str, asked: Sequence[Asked], _: str | None, source: str) -> Iter
 
 @cache
 def _engine(source: str) -> Any:
-    from creative4u.serving.vllm_engine import load_engine
+    from creative4u.serving.server.vllm_engine import load_engine
 
     return load_engine(source).backend.engine  # type: ignore[attr-defined]
 

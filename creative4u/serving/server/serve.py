@@ -19,9 +19,9 @@ from PIL import Image, ImageDraw
 from creative4u.errors import BackendError, CompletionError, InputError
 from creative4u.schema import Verdict
 from creative4u.selector.judge import Judge, PairRequest
-from creative4u.serving.child import Child
-from creative4u.serving.signals import stopping_signals
-from creative4u.serving.vllm_command import HOST, ServeConfig, vllm_environment
+from creative4u.serving.server.child_process import Child
+from creative4u.serving.server.signals import stopping_signals
+from creative4u.serving.server.vllm_command import HOST, ServeConfig, vllm_environment
 
 _log = logging.getLogger(__name__)
 

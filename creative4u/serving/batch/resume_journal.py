@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from creative4u.errors import InputError
 from creative4u.schema import ProtocolAnswers
-from creative4u.serving.evaluate import read_verdicts
+from creative4u.serving.files.verdict_metrics import read_verdicts
 
 FORMATS = (".jsonl", ".parquet")
 ROW_GROUP = 1024  # rows of Parquet written at once

@@ -19,12 +19,12 @@ from tqdm import tqdm
 
 from creative4u.errors import InputError
 from creative4u.selector.judge import Selects
-from creative4u.serving.evaluate import Tally
-from creative4u.serving.in_process import InProcess
-from creative4u.serving.journal import drop_cut_line, journal_file, kept_rows, publish
-from creative4u.serving.pairs import PairRow, RowError, count_rows, read_pairs
-from creative4u.serving.source import Source
-from creative4u.serving.verdict_row import origin_file, origin_of
+from creative4u.serving.batch.local_engine import InProcess
+from creative4u.serving.batch.pending_rows import Source
+from creative4u.serving.batch.resume_journal import drop_cut_line, journal_file, kept_rows, publish
+from creative4u.serving.files.pairs_file import PairRow, RowError, count_rows, read_pairs
+from creative4u.serving.files.verdict_metrics import Tally
+from creative4u.serving.files.verdict_row import origin_file, origin_of
 
 
 @runtime_checkable

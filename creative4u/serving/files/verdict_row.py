@@ -10,7 +10,7 @@ from creative4u.errors import Creative4UError
 from creative4u.images import load_image
 from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest
-from creative4u.serving.pairs import PairRow, RowError
+from creative4u.serving.files.pairs_file import PairRow, RowError
 
 
 def request_of(row: PairRow) -> PairRequest:

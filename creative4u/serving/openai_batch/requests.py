@@ -1,7 +1,7 @@
 """A file of pairs in, OpenAI batch requests out; their answers in, a file of verdicts out.
 
     creative4u judge pairs.jsonl -o verdicts.jsonl --to-batch requests.jsonl
-    python -m creative4u.serving.vllm_cli run-batch \\
+    python -m creative4u.serving.server.vllm_cli run-batch \\
         -i requests.jsonl -o answers.jsonl --model FOLDER
     creative4u judge pairs.jsonl -o verdicts.jsonl --from-batch answers.jsonl
 
@@ -26,18 +26,18 @@ from creative4u.selector.config import JudgeConfig
 from creative4u.selector.judge import BOTH, Judge
 from creative4u.selector.protocol.completion import parse
 from creative4u.selector.verdict import Judged, verdict
-from creative4u.serving.batch_answers import Answers
-from creative4u.serving.evaluate import Tally
-from creative4u.serving.journal import journal_file, publish
-from creative4u.serving.pairs import RowError, read_pairs
-from creative4u.serving.source import told
-from creative4u.serving.verdict_row import (
+from creative4u.serving.batch.pending_rows import told
+from creative4u.serving.batch.resume_journal import journal_file, publish
+from creative4u.serving.files.pairs_file import RowError, read_pairs
+from creative4u.serving.files.verdict_metrics import Tally
+from creative4u.serving.files.verdict_row import (
     error_row,
     origin_file,
     origin_of,
     outcome_fields,
     request_of,
 )
+from creative4u.serving.openai_batch.answers import Answers
 
 ENDPOINT = "/v1/chat/completions"
 

@@ -1,6 +1,6 @@
 """Where the time of judging in process goes: pairs in, CPU seconds by part out.
 
-    python tests/serving/profile_judge.py pairs.jsonl 8 [float32] [undrafted]
+    python creative4u/serving/bench/profile_judge.py pairs.jsonl 8 [float32] [undrafted]
 
 `float32` keeps the products in float32, `undrafted` writes one token a pass.
 """
@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 from creative4u.selector import loading
 from creative4u.selector.decoding.packed_attention import PackedRows
-from creative4u.serving.pairs import PairRow, read_pairs
-from creative4u.serving.verdict_row import request_of
+from creative4u.serving.files.pairs_file import PairRow, read_pairs
+from creative4u.serving.files.verdict_row import request_of
 
 Passed = tuple[int, int, float, bool]  # rows, tokens, CPU seconds, whether of prompts
 
