@@ -22,8 +22,8 @@ from app.compare import check
 from creative4u.backbone.wheels import home
 from creative4u.errors import Creative4UError, ImageError
 from creative4u.images import encode, load_image
-from creative4u.moon.contents import Content
-from creative4u.moon.shelf import Neighbour, Shelf, open_shelf
+from creative4u.moon.encoder.content import Content
+from creative4u.moon.index.catalogue_index import Neighbour, Shelf, open_shelf
 from creative4u.schema import Side
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Moon:
         """Embed both RGB images and the title once."""
         with self.lock:
             if self.encoder is None:
-                from creative4u.moon.encoder import load_encoder
+                from creative4u.moon.encoder.encoder import load_encoder
 
                 self.encoder = load_encoder()
             contents = [Content(image=image_a), Content(image=image_b), Content(title)]

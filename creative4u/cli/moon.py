@@ -41,8 +41,8 @@ def pretrain(settings: Settings = None, json: Json = False) -> None:
     Example: `creative4u moon pretrain pictures=pictures worlds=world out=runs/moon/pretrain`
     """
     with working():
-        from creative4u.moon.pretrain import PretrainConfig, main
-        from creative4u.moon.settings import with_overrides
+        from creative4u.moon.training.overrides import with_overrides
+        from creative4u.moon.training.pretrain import PretrainConfig, main
 
         file = main(with_overrides(PretrainConfig(), settings or ()))
     answer({"encoder": file}, json)
@@ -55,9 +55,9 @@ def posttrain(settings: Settings = None, json: Json = False) -> None:
     Example: `creative4u moon posttrain world=world start=runs/moon/pretrain/encoder.safetensors`
     """
     with working():
-        from creative4u.moon.posttrain import main
-        from creative4u.moon.posttrain_config import PosttrainConfig
-        from creative4u.moon.settings import with_overrides
+        from creative4u.moon.training.overrides import with_overrides
+        from creative4u.moon.training.posttrain import main
+        from creative4u.moon.training.posttrain_config import PosttrainConfig
 
         file = main(with_overrides(PosttrainConfig(), settings or ()))
     answer({"encoder": file}, json)
@@ -70,8 +70,8 @@ def apply_(settings: Settings = None, json: Json = False) -> None:
     Example: `creative4u moon apply world=world out=embeddings`
     """
     with working():
-        from creative4u.moon.application import ApplicationConfig, main
-        from creative4u.moon.settings import with_overrides
+        from creative4u.moon.training.export_embeddings import ApplicationConfig, main
+        from creative4u.moon.training.overrides import with_overrides
 
         counts = main(with_overrides(ApplicationConfig(), settings or ()))
     answer(dict(counts), json)
@@ -107,11 +107,11 @@ def evaluate(
     Example: `creative4u moon evaluate --items metadata.jsonl --json`
     """
     with working():
-        from creative4u.moon.encoder import load_encoder
-        from creative4u.moon.evaluate import evaluate as measure
-        from creative4u.moon.features import FeatureStore
-        from creative4u.moon.shop_benchmark import evaluate_shop
-        from creative4u.moon.sources import read_source
+        from creative4u.moon.benchmark.items import evaluate as measure
+        from creative4u.moon.benchmark.shop import evaluate_shop
+        from creative4u.moon.catalogue.readers import read_source
+        from creative4u.moon.encoder.encoder import load_encoder
+        from creative4u.moon.encoder.feature_store import FeatureStore
 
         if (items is None) == (world is None):
             raise InputError("give --items METADATA.jsonl or --world DIR")
@@ -146,11 +146,11 @@ def index(
     Example: `creative4u moon index metadata.jsonl --out shelf`
     """
     with working():
-        from creative4u.moon.encoder import load_encoder
-        from creative4u.moon.features import FeatureStore
-        from creative4u.moon.index import IndexConfig
-        from creative4u.moon.items import read_items, read_world
-        from creative4u.moon.shelf import open_shelf
+        from creative4u.moon.catalogue.items import read_items, read_world
+        from creative4u.moon.encoder.encoder import load_encoder
+        from creative4u.moon.encoder.feature_store import FeatureStore
+        from creative4u.moon.index.catalogue_index import open_shelf
+        from creative4u.moon.index.faiss_index import IndexConfig
 
         if kind not in ("exact", "hnsw"):
             raise InputError(f"--kind is exact or hnsw, not {kind!r}")
@@ -177,9 +177,9 @@ def search(
     Example: `creative4u moon search shelf --text "trail running shoes"`
     """
     with working():
-        from creative4u.moon.contents import Content
-        from creative4u.moon.encoder import load_encoder
-        from creative4u.moon.shelf import open_shelf
+        from creative4u.moon.encoder.content import Content
+        from creative4u.moon.encoder.encoder import load_encoder
+        from creative4u.moon.index.catalogue_index import open_shelf
 
         asked, opened = Content(text, image), open_shelf(shelf, ray=ray)
         hits = opened.near(load_encoder(encoder).encode([asked]), top)[0]
@@ -205,8 +205,8 @@ def embed(
     Example: `creative4u moon embed --text "trail running shoes" --image shoe.jpg --json`
     """
     with working():
-        from creative4u.moon.contents import Content
-        from creative4u.moon.encoder import load_encoder
+        from creative4u.moon.encoder.content import Content
+        from creative4u.moon.encoder.encoder import load_encoder
 
         asked = Content(text, image)
         vector = load_encoder(encoder).encode([asked], dim)[0]

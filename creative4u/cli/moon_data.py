@@ -31,9 +31,9 @@ def relevance(
     Example: `creative4u moon relevance --world world --out relevance.json`
     """
     with working():
-        from creative4u.moon.encoder import load_encoder
-        from creative4u.moon.features import FeatureStore
-        from creative4u.moon.relevance_study import study_relevance
+        from creative4u.moon.encoder.encoder import load_encoder
+        from creative4u.moon.encoder.feature_store import FeatureStore
+        from creative4u.moon.studies.relevance_study import study_relevance
 
         store = FeatureStore(features)
         right = _truth(world) if truth else None
@@ -68,11 +68,11 @@ def augment(
     Example: `creative4u moon augment --world world --out views --writer embedded`
     """
     with working():
-        from creative4u.moon.augmented import augment as make
-        from creative4u.moon.encoder import load_encoder
-        from creative4u.moon.features import FeatureStore
-        from creative4u.moon.items import read_world
-        from creative4u.moon.writers import writer_of
+        from creative4u.moon.augment.build import augment as make
+        from creative4u.moon.augment.title_writers import writer_of
+        from creative4u.moon.catalogue.items import read_world
+        from creative4u.moon.encoder.encoder import load_encoder
+        from creative4u.moon.encoder.feature_store import FeatureStore
 
         pen = writer_of(writer, model)
         model_file = load_encoder(encoder, FeatureStore(features))
@@ -94,8 +94,8 @@ def blend(
     Example: `creative4u moon blend encoder.safetensors --out blended.safetensors --share 0.5`
     """
     with working():
-        from creative4u.moon.blend import blend as mix
-        from creative4u.moon.encoder import load_encoder
+        from creative4u.moon.encoder.encoder import load_encoder
+        from creative4u.moon.training.weight_interpolation import blend as mix
 
         begun = load_encoder(start) if start else None
         file = mix(load_encoder(trained), share, begun).save(out, half=True)
@@ -107,7 +107,7 @@ def _truth(world: Path) -> Any:
     import numpy as np
     import pyarrow.parquet as pq
 
-    from creative4u.moon.relevance_study import answers_of
+    from creative4u.moon.studies.relevance_study import answers_of
     from data.world.truth import read_truth
 
     rates = read_truth(world / "truth", "queries", "evaluation")

@@ -30,8 +30,8 @@ def ablations(settings: Settings = None, json: Json = False) -> None:
     Example: `creative4u moon study ablations world=world out=runs/moon/ablations seeds=3`
     """
     with working():
-        from creative4u.moon.ablations import AblationConfig, main
-        from creative4u.moon.settings import with_overrides
+        from creative4u.moon.studies.ablations import AblationConfig, main
+        from creative4u.moon.training.overrides import with_overrides
 
         config = with_overrides(AblationConfig(), settings or ())
         found = main(config)
@@ -46,8 +46,8 @@ def exchange(settings: Settings = None, json: Json = False) -> None:
     `clicks=clicks/rungs.jsonl`, of `creative4u ctr checkpoints`, the CTR model's AUC counts.
     """
     with working():
-        from creative4u.moon.exchange_rate import ExchangeConfig, main
-        from creative4u.moon.settings import with_overrides
+        from creative4u.moon.studies.exchange_rate import ExchangeConfig, main
+        from creative4u.moon.training.overrides import with_overrides
 
         config = with_overrides(ExchangeConfig(), settings or ())
         found = main(config)
@@ -61,8 +61,8 @@ def scaling(settings: Settings = None, json: Json = False) -> None:
     Example: `creative4u moon study scaling world=world out=runs/moon/scaling`
     """
     with working():
-        from creative4u.moon.scaling import ScalingConfig, main
-        from creative4u.moon.settings import with_overrides
+        from creative4u.moon.studies.scaling import ScalingConfig, main
+        from creative4u.moon.training.overrides import with_overrides
 
         config = with_overrides(ScalingConfig(), settings or ())
         found = main(config)
@@ -83,8 +83,8 @@ def heatmaps(
     Example: `creative4u moon study heatmaps --world world --out heat --figures 3`
     """
     with working():
-        from creative4u.moon.features import FeatureStore
-        from creative4u.moon.heatmap_study import study_heatmaps
+        from creative4u.moon.encoder.feature_store import FeatureStore
+        from creative4u.moon.studies.heatmap_study import study_heatmaps
 
         found = study_heatmaps(world, out, encoder, FeatureStore(features), figures)
     _tell(found, out, ("heatmaps",), json)
@@ -101,7 +101,7 @@ def throughput(
     Example: `creative4u moon study throughput --images 64 --json`
     """
     with working():
-        from creative4u.moon.bench import bench_embedding
+        from creative4u.moon.index.bench import bench_embedding
 
         found = bench_embedding(images, rounds)
     _lines(found, json)
@@ -120,7 +120,7 @@ def search_speed(
     Example: `creative4u moon study search-speed --vectors 1000000 --json`
     """
     with working():
-        from creative4u.moon.bench import bench_search
+        from creative4u.moon.index.bench import bench_search
 
         found = bench_search(vectors, dim, queries, rounds)
     _lines(found, json)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from creative4u.moon.contents import Content
+from creative4u.moon.encoder.content import Content
 
 
 class Colours:

@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from app.moon_panel import Moon
 from app.page import start
 from app.store import Store
-from creative4u.moon.index import IndexConfig
-from creative4u.moon.items import Item
-from creative4u.moon.shelf import Shelf, open_shelf
+from creative4u.moon.catalogue.items import Item
+from creative4u.moon.index.catalogue_index import Shelf, open_shelf
+from creative4u.moon.index.faiss_index import IndexConfig
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol.questions import QUESTIONS
 

@@ -18,10 +18,10 @@ from app.moon_panel import Moon, load_moon
 from app.page import build
 from app.store import Store
 from creative4u.errors import BackendError
-from creative4u.moon.contents import Content
-from creative4u.moon.index import IndexConfig
-from creative4u.moon.items import Item
-from creative4u.moon.shelf import Shelf, open_shelf
+from creative4u.moon.catalogue.items import Item
+from creative4u.moon.encoder.content import Content
+from creative4u.moon.index.catalogue_index import Shelf, open_shelf
+from creative4u.moon.index.faiss_index import IndexConfig
 
 
 class Broken:

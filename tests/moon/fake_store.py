@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from creative4u.moon.features import CLASSES, DINO, TEXT_WIDTH, Array, FeatureStore
+from creative4u.moon.encoder.feature_store import CLASSES, DINO, TEXT_WIDTH, Array, FeatureStore
 
 
 class FakeStore(FeatureStore):

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import BackendError, InputError
-from creative4u.moon.augment import consistent, rule_writer
-from creative4u.moon.augmented import augment, backdrop, with_views
-from creative4u.moon.contents import Content
-from creative4u.moon.items import Item
-from creative4u.moon.product1m import read_product1m
-from creative4u.moon.sources import read_source
-from creative4u.moon.writers import ServerWriter, first_line, request_for, writer_of
+from creative4u.moon.augment.build import augment, backdrop, with_views
+from creative4u.moon.augment.title_writers import ServerWriter, first_line, request_for, writer_of
+from creative4u.moon.augment.views import consistent, rule_writer
+from creative4u.moon.catalogue.items import Item
+from creative4u.moon.catalogue.product1m import read_product1m
+from creative4u.moon.catalogue.readers import read_source
+from creative4u.moon.encoder.content import Content
 
 
 class Redness:

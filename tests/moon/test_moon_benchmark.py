@@ -11,14 +11,14 @@ import pytest
 from fake_store import FakeStore
 
 from creative4u.errors import InputError
-from creative4u.moon.baselines import baselines
-from creative4u.moon.behaviour import Behaviour, read_behaviour
-from creative4u.moon.benchmark import benchmark, interval, ranked
-from creative4u.moon.contents import Content
-from creative4u.moon.items import Item
-from creative4u.moon.listings import build_gallery
-from creative4u.moon.triplets import Triplets
-from creative4u.moon.two_tower import TwoTowerConfig, fit_two_tower
+from creative4u.moon.benchmark.compare import benchmark, interval, ranked
+from creative4u.moon.benchmark.gallery import build_gallery
+from creative4u.moon.benchmark.two_tower import TwoTowerConfig, fit_two_tower
+from creative4u.moon.catalogue.behaviour import Behaviour, read_behaviour
+from creative4u.moon.catalogue.items import Item
+from creative4u.moon.encoder.baselines import baselines
+from creative4u.moon.encoder.content import Content
+from creative4u.moon.training.triplets import Triplets
 
 THINGS = ("boot", "lamp", "drum", "sofa")
 TITLES = [(f"good {thing}", f"hot sale {thing}", thing) for thing in THINGS]

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from creative4u.moon.contents import Content
-from creative4u.moon.evaluate import (
+from creative4u.moon.benchmark.items import (
     attributes,
     categories,
     contents,
@@ -18,8 +17,9 @@ from creative4u.moon.evaluate import (
     other_view,
     positives,
 )
-from creative4u.moon.items import Item
-from creative4u.moon.retrieval import best_ranks, recalls
+from creative4u.moon.benchmark.ranks import best_ranks, recalls
+from creative4u.moon.catalogue.items import Item
+from creative4u.moon.encoder.content import Content
 
 
 class OneHot:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from creative4u.errors import InputError
-from creative4u.moon.bench import bench_search
-from creative4u.moon.index import Index, IndexConfig, load_index
+from creative4u.moon.index.bench import bench_search
+from creative4u.moon.index.faiss_index import Index, IndexConfig, load_index
 
 
 def unit(count: int, dim: int, seed: int) -> np.ndarray:

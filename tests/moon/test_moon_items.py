@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from creative4u.errors import InputError
-from creative4u.moon.behaviour import read_behaviour
-from creative4u.moon.items import read_items, read_world
-from creative4u.moon.readers import read_abo
+from creative4u.moon.catalogue.abo import read_abo
+from creative4u.moon.catalogue.behaviour import read_behaviour
+from creative4u.moon.catalogue.items import read_items, read_world
 
 
 def test_metadata_rows(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 
-from creative4u.moon import filtering
-from creative4u.moon.alignment import inter_product, intra_product
-from creative4u.moon.circle import circle_loss
-from creative4u.moon.experts import ModalityAlignment, ModalityExperts, load_balance
-from creative4u.moon.infonce import info_nce
+from creative4u.moon.encoder.experts import ModalityAlignment, ModalityExperts, load_balance
+from creative4u.moon.losses import filtering
+from creative4u.moon.losses.alignment import inter_product, intra_product
+from creative4u.moon.losses.circle import circle_loss
+from creative4u.moon.losses.infonce import info_nce
 
 X, Y = [1.0, 0.0], [0.0, 1.0]
 DIAGONAL = [0.6, 0.8]

@@ -11,10 +11,10 @@ import torch
 from fake_store import FakeStore
 from PIL import Image
 
-from creative4u.moon.contents import Content
-from creative4u.moon.encoder import LOUD, RESIDUAL, Encoder
-from creative4u.moon.items import Item
-from creative4u.moon.meaning import MeaningConfig, fit_meaning, ridge
+from creative4u.moon.catalogue.items import Item
+from creative4u.moon.encoder.content import Content
+from creative4u.moon.encoder.encoder import LOUD, RESIDUAL, Encoder
+from creative4u.moon.training.text_alignment import MeaningConfig, fit_meaning, ridge
 from data.named_pictures import stamps
 
 THINGS = ("boot", "lamp", "drum", "sofa", "kite")

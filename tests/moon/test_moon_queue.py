@@ -11,8 +11,8 @@ import torch
 import torch.multiprocessing as mp
 from accelerate import Accelerator
 
-from creative4u.moon.infonce import info_nce
-from creative4u.moon.queue import NegativeQueue, gathered
+from creative4u.moon.losses.infonce import info_nce
+from creative4u.moon.training.negative_queue import NegativeQueue, gathered
 
 
 def test_queue_keeps_the_newest() -> None:

@@ -12,9 +12,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLModel
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from creative4u.moon.contents import Content
-from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
-from creative4u.moon.qwen_backbone import AFTER, BEFORE, IMAGE, QwenBackbone
+from creative4u.moon.encoder.content import Content
+from creative4u.moon.encoder.encoder import Encoder, EncoderConfig, load_encoder
+from creative4u.moon.encoder.qwen2_5_vl import AFTER, BEFORE, IMAGE, QwenBackbone
 
 WORDS = ["[PAD]", "[UNK]", BEFORE, IMAGE, AFTER, "a", "red", "shoe", "lamp", "for", "men"]
 

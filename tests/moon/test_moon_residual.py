@@ -12,14 +12,14 @@ import torch
 from fake_store import FakeStore
 
 from creative4u.errors import InputError
-from creative4u.moon.baselines import Frozen
-from creative4u.moon.contents import Content
-from creative4u.moon.encoder import RESIDUAL, Encoder, EncoderConfig, load_encoder
-from creative4u.moon.features_backbone import SHARES
-from creative4u.moon.items import Item, split_of, validation_cut
-from creative4u.moon.looks import LooksConfig, fit_looks, supervised_contrast
-from creative4u.moon.pretrain import PretrainConfig, pictures
-from creative4u.moon.trainer import TrainConfig, _groups
+from creative4u.moon.catalogue.items import Item, split_of, validation_cut
+from creative4u.moon.encoder.baselines import Frozen
+from creative4u.moon.encoder.content import Content
+from creative4u.moon.encoder.encoder import RESIDUAL, Encoder, EncoderConfig, load_encoder
+from creative4u.moon.encoder.frozen_features import SHARES
+from creative4u.moon.training.loop import TrainConfig, _groups
+from creative4u.moon.training.pretrain import PretrainConfig, pictures
+from creative4u.moon.training.visual_head import LooksConfig, fit_looks, supervised_contrast
 
 IMAGES = [Content(image=Path(f"{thing}/{n}.jpg")) for thing in ("boot", "lamp") for n in range(3)]
 TEXTS = [Content("a red boot"), Content("a lamp")]
@@ -163,6 +163,6 @@ def test_no_picture_of_a_things_name_that_is_asked_for_is_learnt_from(tmp_path: 
     shop = [Item("p", "A lamp", images=(Path("l.jpg"),), name="lamp", split="test"),
             Item("q", "A sofa", images=(Path("s.jpg"),), name="sofa", split="train")]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("creative4u.moon.pretrain.read_world", lambda folder: shop)
+        patch.setattr("creative4u.moon.training.pretrain.read_world", lambda folder: shop)
         found = pictures(PretrainConfig(pictures=str(tmp_path), worlds="shop"))
     assert [one.item.name for one in found] == ["sofa", "boot", "kite"]

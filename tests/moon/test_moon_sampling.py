@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from creative4u.errors import InputError
-from creative4u.moon.items import Item, merge_skus, split_of
-from creative4u.moon.pretrain import PretrainConfig
-from creative4u.moon.sampling import exposure_weights, hard_negatives, least_similar_positives
-from creative4u.moon.settings import with_overrides
+from creative4u.moon.catalogue.items import Item, merge_skus, split_of
+from creative4u.moon.training.hard_negatives import (
+    exposure_weights,
+    hard_negatives,
+    least_similar_positives,
+)
+from creative4u.moon.training.overrides import with_overrides
+from creative4u.moon.training.pretrain import PretrainConfig
 
 
 def test_hard_negatives_are_near_and_of_the_category() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from creative4u.errors import InputError
-from creative4u.moon.index import Index, IndexConfig
-from creative4u.moon.shards import ShardedIndex, load_sharded, shard_of, sharded
+from creative4u.moon.index.faiss_index import Index, IndexConfig
+from creative4u.moon.index.sharded_index import ShardedIndex, load_sharded, shard_of, sharded
 
 
 def unit(count: int, seed: int) -> np.ndarray:

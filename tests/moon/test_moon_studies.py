@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import InputError
-from creative4u.moon.contents import Content
-from creative4u.moon.ctr_probe import (
+from creative4u.moon.catalogue.items import Item
+from creative4u.moon.encoder.content import Content
+from creative4u.moon.studies.click_probe import (
     Impressions,
     ProbeConfig,
     _with_past,
@@ -20,13 +21,18 @@ from creative4u.moon.ctr_probe import (
     fit_logistic,
     probe_auc,
 )
-from creative4u.moon.exchange_rate import exchange_rate
-from creative4u.moon.heatmap import WordDrops, patch_drops, share_on_mask, word_drops
-from creative4u.moon.items import Item
-from creative4u.moon.power_law import fit_power_law, hold_out
-from creative4u.moon.relevance import Relevance, cosines, fit_relevance, judged, load_relevance
-from creative4u.moon.relevance_study import answers_of
-from creative4u.moon.study_page import Curve, Plot, write_study
+from creative4u.moon.studies.exchange_rate import exchange_rate
+from creative4u.moon.studies.heatmap import WordDrops, patch_drops, share_on_mask, word_drops
+from creative4u.moon.studies.power_law import fit_power_law, hold_out
+from creative4u.moon.studies.relevance import (
+    Relevance,
+    cosines,
+    fit_relevance,
+    judged,
+    load_relevance,
+)
+from creative4u.moon.studies.relevance_study import answers_of
+from creative4u.moon.studies.report import Curve, Plot, write_study
 
 
 def test_a_power_law_is_found_again_and_predicts_the_point_left_out() -> None:

@@ -12,12 +12,13 @@ import pytest
 from fake_store import FakeStore
 
 from creative4u.errors import InputError
-from creative4u.moon import ablations, exchange_rate, posttrain, scaling
-from creative4u.moon.encoder import Encoder, EncoderConfig
-from creative4u.moon.features import FeatureStore
-from creative4u.moon.items import split_of
-from creative4u.moon.relevance_study import study_relevance
-from creative4u.moon.shop_benchmark import evaluate_shop
+from creative4u.moon.benchmark.shop import evaluate_shop
+from creative4u.moon.catalogue.items import split_of
+from creative4u.moon.encoder.encoder import Encoder, EncoderConfig
+from creative4u.moon.encoder.feature_store import FeatureStore
+from creative4u.moon.studies import ablations, exchange_rate, scaling
+from creative4u.moon.studies.relevance_study import study_relevance
+from creative4u.moon.training import posttrain
 
 NAMES = ["boot", "lamp", "drum", "sofa", "kite", "ring", "vase", "bell", "mug", "sled"]
 

@@ -13,18 +13,18 @@ from fake_store import FakeStore
 from torch import nn
 
 from creative4u.errors import InputError
-from creative4u.moon.behaviour import Behaviour
-from creative4u.moon.blend import blend
-from creative4u.moon.contents import Content
-from creative4u.moon.encoder import Encoder, EncoderConfig, load_encoder
-from creative4u.moon.features_backbone import FeaturesBackbone
-from creative4u.moon.filtering import FilterConfig
-from creative4u.moon.guided import GuidedHeads
-from creative4u.moon.items import Item
-from creative4u.moon.posttrain import Posttraining
-from creative4u.moon.posttrain_config import PosttrainConfig
-from creative4u.moon.trainer import TrainConfig, rate_at, train
-from creative4u.moon.triplets import Triplets
+from creative4u.moon.catalogue.behaviour import Behaviour
+from creative4u.moon.catalogue.items import Item
+from creative4u.moon.encoder.content import Content
+from creative4u.moon.encoder.encoder import Encoder, EncoderConfig, load_encoder
+from creative4u.moon.encoder.frozen_features import FeaturesBackbone
+from creative4u.moon.losses.filtering import FilterConfig
+from creative4u.moon.losses.guided_experts import GuidedHeads
+from creative4u.moon.training.loop import TrainConfig, rate_at, train
+from creative4u.moon.training.posttrain import Posttraining
+from creative4u.moon.training.posttrain_config import PosttrainConfig
+from creative4u.moon.training.triplets import Triplets
+from creative4u.moon.training.weight_interpolation import blend
 
 THINGS = ("boot", "lamp", "drum", "sofa", "kite", "ring")
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from creative4u.moon.contents import Content
-from creative4u.moon.encoder import Encoder, EncoderConfig
-from creative4u.moon.vlm_backbone import VLMBackbone
+from creative4u.moon.encoder.content import Content
+from creative4u.moon.encoder.encoder import Encoder, EncoderConfig
+from creative4u.moon.encoder.idefics3 import VLMBackbone
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,143 @@
+"""Files of products in, items out: what MOON is trained on, measured on and indexes.
+
+Two layouts: a `metadata.jsonl` (`file_name, title, category`, more keys allowed) and a shop's
+folder as `creative4u data world` writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import duckdb
+
+from creative4u.errors import InputError
+from creative4u.moon.encoder.content import Content
+
+
+@dataclass(frozen=True)
+class Item:
+    """One product: `images` from the main one on; `name` is what it is, where that is known."""
+
+    item_id: str
+    title: str
+    category: str = ""
+    images: tuple[Path, ...] = ()
+    attributes: tuple[str, ...] = ()
+    name: str = ""
+    colour: str = ""
+    brand: str = ""
+    split: str = ""
+
+    @property
+    def content(self) -> Content:
+        """Image and title, as the gallery holds it."""
+        return Content(self.title or None, self.images[0] if self.images else None)
+
+
+def split_of(name: str, test_share: float = 0.2) -> str:
+    """train or test by a hash of the name, so that no kind of thing is in both."""
+    share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+    return "test" if share < test_share else "train"
+
+
+def validation_cut(items: Sequence[Item], share: float = 0.25) -> list[Item]:
+    """The same items for choosing: `share` of the training things ask as test, test things go.
+
+    Things are kept apart by their names, as the test split is. What goes keeps its place in the
+    list, is of the split "away" and has no image any more.
+    """
+    chosen = []
+    for item in items:
+        if item.split == "test":
+            item = replace(item, split="away", images=())
+        elif split_of(f"validation {item.name}", share) == "test":
+            item = replace(item, split="test")
+        chosen.append(item)
+    return chosen
+
+
+def read_items(metadata: Path, kind: str | None = None) -> list[Item]:
+    """Rows of a metadata.jsonl as items, one an image; ids are the file names.
+
+    `kind` keeps the rows that say so under "kind" (samples: "product photo", "ad creative").
+    Raises InputError for a missing file, a broken row or a row without `file_name`.
+    """
+    if not metadata.is_file():
+        raise InputError(f"no file {metadata}; a metadata.jsonl is needed")
+    items = []
+    for number, line in enumerate(metadata.read_text("utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            name = str(row["file_name"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{metadata}:{number}: not a row with file_name ({error})") from error
+        if kind is not None and row.get("kind") != kind:
+            continue
+        items.append(
+            Item(
+                item_id=str(row.get("item_id") or name),
+                title=str(row.get("title") or ""),
+                category=str(row.get("category") or ""),
+                images=(metadata.parent / name,),
+                split=str(row.get("split") or ""),
+                name=str(row.get("title") or "").lower(),
+            )
+        )
+    if not items:
+        raise InputError(f"{metadata} holds no rows")
+    return items
+
+
+def read_world(folder: Path) -> list[Item]:
+    """The products of a shop in the order of their numbers, each with its own (not varied) images.
+
+    Raises InputError where the folder holds no shop.
+    """
+    table = folder / "products.parquet"
+    pictures = folder / "images" / "metadata.jsonl"
+    if not table.is_file() or not pictures.is_file():
+        raise InputError(f"{folder} holds no shop (products.parquet, images/metadata.jsonl)")
+    images: dict[str, list[Path]] = {}
+    for line in pictures.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        if not row.get("variant_of"):
+            images.setdefault(row["product_id"], []).append(pictures.parent / row["file_name"])
+    rows = duckdb.execute(
+        "select product_id, name, category, attributes, colour, brand, titles "
+        "from read_parquet(?) order by product",
+        [str(table)],
+    ).fetchall()
+    return [
+        Item(
+            item_id=product,
+            title=json.loads(titles)["good"],
+            category=category,
+            images=tuple(images.get(product, ())),
+            attributes=tuple(attributes),
+            name=name,
+            colour=colour or "",
+            brand=brand or "",
+            split=split_of(name),
+        )
+        for product, name, category, attributes, colour, brand, titles in rows
+    ]
+
+
+def merge_skus(items: Iterable[Item]) -> list[int]:
+    """A product number for each item: colours of one brand's thing are one product.
+
+    SKU merging (MOON, PAPERS section 2): rows of one product are never each other's negatives. An
+    item without a known name stands for itself.
+    """
+    numbers: dict[tuple[str, ...], int] = {}
+    merged = []
+    for item in items:
+        known = (item.brand, item.name) if item.name and item.brand else (item.item_id,)
+        merged.append(numbers.setdefault(known, len(numbers)))
+    return merged

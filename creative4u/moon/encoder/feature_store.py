@@ -1,0 +1,120 @@
+"""Images or texts in, frozen feature rows out: what the practical encoder stands on.
+
+One DINOv2 pass gives the CLS token, the saliency map and the product's patches; EfficientNet sees
+the whole image and the product crop; MiniLM reads texts. Rows are cached by what was read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from creative4u.backbone import sentences, vision
+from creative4u.backbone.classifier import class_names, class_probabilities
+from creative4u.backbone.saliency import look
+from creative4u.images import image_hash
+from creative4u.moon.encoder.product_crop import product_crop
+
+CLASSES = 1000
+DINO = 2 * vision.WIDTH  # CLS and the product's mean patch
+IMAGE_WIDTH = DINO + 2 * CLASSES  # then class probabilities of the image and of its product crop
+TEXT_WIDTH = sentences.WIDTH
+RECIPE = 1  # raised with every change of what a row holds, so that old caches are not taken
+
+Array = npt.NDArray[np.float32]
+
+
+def image_features(images: Sequence[Image.Image]) -> Array:
+    """RGB images to (N, 2768): CLS, product patches' mean, class probabilities, the crop's."""
+    if not images:
+        return np.empty((0, IMAGE_WIDTH), np.float32)
+    assert len(class_names()) == CLASSES
+    tokens, maps = look(images)  # (N, 257, 384), (N, 224, 224)
+    blocks = maps.reshape(len(maps), vision.GRID, vision.PATCH, vision.GRID, vision.PATCH)
+    weight = blocks.mean(axis=(2, 4)).reshape(len(maps), -1, 1)  # (N, 256, 1) saliency by patch
+    product = (tokens[:, 1:] * weight).sum(axis=1) / weight.sum(axis=1)  # (N, 384)
+    crops = [product_crop(image, one) for image, one in zip(images, maps, strict=True)]
+    parts = (tokens[:, 0], product, class_probabilities(images), class_probabilities(crops))
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def text_features(texts: Sequence[str]) -> Array:
+    """Texts to MiniLM's unit vectors (N, 384)."""
+    return sentences.sentence_vectors(texts)
+
+
+class FeatureStore:
+    """Feature rows by a key, in memory and in one folder; only rows not seen before are computed.
+
+    Rows are kept as float16 in parts of `.npz`, one a call, written whole or not at all.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = None if folder is None else folder / f"r{RECIPE}"
+        self._rows: dict[str, npt.NDArray[np.float16]] = {}
+        self._read_files: dict[tuple[Path, int, int], str] = {}  # path, time and size to the key
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for part in sorted(self.folder.glob("*.npz")):
+                self._read(part)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def images(self, images: Sequence[Image.Image]) -> Array:
+        """(N, 2768) rows of RGB images, looked up by their pixels."""
+        keys = [f"i-{image_hash(image)}" for image in images]
+        return self._get(keys, lambda rows: image_features([images[row] for row in rows]))
+
+    def files(self, files: Sequence[Path], load: Callable[[Path], Image.Image]) -> Array:
+        """(N, 2768) rows of image files, looked up by their bytes; a known one is not decoded."""
+        keys = [self._key(path) for path in files]
+        return self._get(keys, lambda rows: image_features([load(files[row]) for row in rows]))
+
+    def texts(self, texts: Sequence[str]) -> Array:
+        """(N, 384) rows of texts."""
+        keys = [f"t-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}" for text in texts]
+        return self._get(keys, lambda rows: text_features([texts[row] for row in rows]), 1024)
+
+    def _key(self, path: Path) -> str:
+        """The key of a file's bytes; a file that has not changed is not read again."""
+        status = path.stat()
+        seen = (path, status.st_mtime_ns, status.st_size)
+        if seen not in self._read_files:
+            digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+            self._read_files[seen] = f"f-{digest}"
+        return self._read_files[seen]
+
+    def _get(
+        self, keys: Sequence[str], compute: Callable[[list[int]], Array], chunk: int = 64
+    ) -> Array:
+        first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in self._rows}
+        missing = sorted(first.values())
+        for start in range(0, len(missing), chunk):
+            rows = missing[start : start + chunk]
+            fresh = compute(rows).astype(np.float16)
+            names = [keys[row] for row in rows]
+            self._rows.update(zip(names, fresh, strict=True))
+            self._write(names, fresh)
+        width = TEXT_WIDTH if keys and keys[0].startswith("t-") else IMAGE_WIDTH
+        if not keys:
+            return np.empty((0, width), np.float32)
+        return np.stack([self._rows[key] for key in keys]).astype(np.float32)
+
+    def _write(self, names: list[str], rows: npt.NDArray[np.float16]) -> None:
+        if self.folder is None:
+            return
+        digest = hashlib.blake2b("".join(names).encode(), digest_size=8).hexdigest()
+        part = self.folder / f"{digest}.part"
+        with part.open("wb") as file:
+            np.savez_compressed(file, names=np.array(names), rows=rows)
+        part.replace(self.folder / f"{digest}.npz")
+
+    def _read(self, part: Path) -> None:
+        with np.load(part, allow_pickle=False) as found:
+            self._rows.update(zip(found["names"].tolist(), found["rows"], strict=True))

@@ -1,0 +1,139 @@
+"""A shop in, what each part of the method is worth out: a table with intervals and a plot.
+
+    creative4u moon study ablations --world DIR --out runs/moon/ablations
+
+Every variant starts from the same encoder (ConSE, its looks fitted) and sees the same pairs for as
+many steps, once for each seed. Its figure is R@10 of the benchmark; its change is the mean over
+seeds and queries of hits gained or lost against the whole method, the interval draws whole
+products.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from creative4u.moon.benchmark.compare import interval, ranked
+from creative4u.moon.benchmark.gallery import Gallery, read_gallery
+from creative4u.moon.benchmark.items import DIRECTIONS
+from creative4u.moon.encoder.baselines import Embeds
+from creative4u.moon.encoder.encoder import RESIDUAL, EncoderConfig, load_encoder
+from creative4u.moon.encoder.feature_store import FeatureStore
+from creative4u.moon.studies.report import Curve, Plot, write_study
+from creative4u.moon.training.posttrain import main as posttrain
+from creative4u.moon.training.posttrain_config import PosttrainConfig
+from creative4u.moon.training.visual_head import LooksConfig
+
+log = logging.getLogger(__name__)
+K = 10
+WHOLE = "whole method"
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    WHOLE: {},
+    "without MoE": {"encoder": replace(RESIDUAL, experts=0)},
+    "guided experts beside": {"encoder": replace(RESIDUAL, experts=6, guided=2)},
+    "sentences trained too": {"encoder": replace(RESIDUAL, still=False)},
+    "looks not fitted first": {"looks": LooksConfig(steps=0)},
+    "without the look part": {"encoder": EncoderConfig(), "meaning_rate": 1.0},
+    "meaning at the full rate": {"meaning_rate": 1.0},
+    "without alignment": {"alignment": False},
+    "without co-augmentation": {"augment": False, "views": ""},
+    "without filtering": {"filter": False},
+    "without queue": {"queue": 0},
+    "in-batch negatives only": {"queue": 0, "hard": 0, "circle": 0.0, "passed": False},
+    "every purchase believed": {"least_bought": 1, "bought_share": 0.0},
+}
+Hits = dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]
+
+
+@dataclass(frozen=True)
+class AblationConfig:
+    """How long and how often each variant is trained."""
+
+    world: str = ""
+    out: str = "runs/moon/ablations"
+    features: str = "runs/moon/features"
+    views: str = ""
+    steps: int = 200
+    first_steps: int = 75
+    seeds: int = 2
+    only: tuple[str, ...] = ()  # names of VARIANTS; all by default
+
+
+def hits(encoder: Embeds, gallery: Gallery) -> Hits:
+    """{direction: (Q,) 1.0 where a positive is among the first K}."""
+    return {
+        f"{ask}->{of}": (ranked(encoder, gallery, ask, of).rank <= K).astype(float)
+        for ask, of in DIRECTIONS
+    }
+
+
+def trained(config: AblationConfig, variant: str, seed: int) -> Path:
+    """The encoder's file of one variant and seed; trained unless it is there."""
+    folder = Path(config.out) / f"{variant.replace(' ', '-')}-{seed}"
+    base = PosttrainConfig(
+        out=str(folder), world=config.world, features=config.features, views=config.views,
+        start="conse", steps=config.steps, first_steps=config.first_steps, seed=seed,
+    )  # fmt: skip
+    file = folder / "encoder.safetensors"
+    return file if file.is_file() else posttrain(replace(base, **VARIANTS[variant]))
+
+
+def main(config: AblationConfig) -> dict[str, Any]:
+    """Train what is missing, measure, write; returns what the JSON holds."""
+    gallery = read_gallery(Path(config.world))
+    store = FeatureStore(Path(config.features))
+    names = [name for name in VARIANTS if not config.only or name in (*config.only, WHOLE)]
+    found: dict[str, list[Hits]] = {}
+    for name in names:
+        for seed in range(config.seeds):
+            file = trained(config, name, seed)
+            found.setdefault(name, []).append(hits(load_encoder(file, store), gallery))
+            log.info("%s, seed %d: measured", name, seed)
+    rows = [_row(name, found[name], found[WHOLE], gallery) for name in names]
+    return write_study(
+        Path(config.out), "ablations", rows, _plot(rows),
+        {"gallery": len(gallery.listings), "seeds": config.seeds, "steps": config.steps},
+    )  # fmt: skip
+
+
+def _row(
+    name: str, runs: Sequence[Hits], whole: Sequence[Hits], gallery: Gallery
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"variant": name}
+    gains, groups = [], []
+    for ask, of in DIRECTIONS:
+        key = f"{ask}->{of}"
+        row[key] = round(float(np.mean([run[key].mean() for run in runs])), 4)
+        change = np.mean([a[key] - b[key] for a, b in zip(runs, whole, strict=True)], axis=0)
+        gains.append(change / len(change))  # each direction weighs the same
+        groups.append(np.array(gallery.asked[ask].group))
+    row["change"] = round(float(sum(gain.sum() for gain in gains)) / len(DIRECTIONS), 4)
+    row["interval"] = [round(end, 4) for end in _spread(gains, groups)]
+    seeds = [float(np.mean([a[k].mean() - b[k].mean() for k in a]))
+             for a, b in zip(runs, whole, strict=True)]  # fmt: skip
+    row["by seed"] = [round(one, 4) for one in seeds]
+    return row
+
+
+def _spread(gains: Sequence[Any], groups: Sequence[Any]) -> tuple[float, float]:
+    """The interval of the mean change over directions: products are drawn, once for all."""
+    every, place = np.unique(np.concatenate(groups), return_inverse=True)
+    total = np.bincount(place, weights=np.concatenate(gains), minlength=len(every))
+    low, high = interval(total * len(every) / len(gains), np.arange(len(every)))
+    return low, high
+
+
+def _plot(rows: Sequence[Mapping[str, Any]]) -> Plot:
+    curve = Curve(
+        f"change of mean R@{K} against the whole method",
+        list(range(len(rows))),
+        [row["change"] for row in rows],
+        [row["interval"][0] for row in rows],
+        [row["interval"][1] for row in rows],
+    )
+    return Plot([curve], "", "change of R@10", labels=[str(row["variant"]) for row in rows])

@@ -1,0 +1,153 @@
+"""Product and query vectors and a shop's log in, the AUC of a logistic click probe out.
+
+The downstream figure of MOON's exchange rate (PAPERS section 2), small enough to be fitted at every
+checkpoint: logistic regression over position, cos(query, target), the target's first dimensions
+and its content interest s_b = cos(r_target, r_b) over the shopper's last clicks b (CUBE, pooled).
+Fitted on impressions of training products, judged on later ones of test products, which neither the
+encoder nor the probe has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from creative4u.errors import InputError
+from creative4u.metrics import auc
+from creative4u.moon.catalogue.items import Item
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.int64]
+POSITIONS = 10
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """Which impressions: days from `first_day` on fit, from `last_day` on judge."""
+
+    first_day: int = 18
+    last_day: int = 25
+    fit_rows: int = 150_000
+    judge_rows: int = 300_000
+    behaviour: int = 16  # the last clicks of the shopper that are read
+    dims: int = 32  # of the target's vector
+    sharpness: float = 10.0  # W(s_b) = softmax over b of sharpness * s_b (our choice)
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Impressions:
+    """Rows (n,) of a log; `past` (n, L) are products clicked before, the newest first, -1 none."""
+
+    query: Ints
+    product: Ints
+    position: Ints
+    click: Ints
+    past: Ints
+
+
+def read_impressions(
+    world: Path, items: Sequence[Item], config: ProbeConfig
+) -> tuple[Impressions, Impressions]:
+    """The rows to fit on and to judge by, drawn by seed. Raises InputError without a log."""
+    files = str(world / "log" / "*.parquet")
+    test = [row for row, item in enumerate(items) if item.split == "test" and item.images]
+    train = [row for row, item in enumerate(items) if item.split != "test" and item.images]
+    with duckdb.connect() as base:
+        base.execute("set threads = 1")
+        clicks = base.execute(
+            "select user_id, day, product_id from read_parquet(?) where click = 1 "
+            "order by user_id, day, query_id, product_id",
+            [files],
+        ).fetchnumpy()
+        parts = []
+        for products, low, high, count in (
+            (train, config.first_day, config.last_day, config.fit_rows),
+            (test, config.last_day, 10**6, config.judge_rows),
+        ):
+            rows = base.execute(
+                "select user_id, day, query_id, product_id, position, click from read_parquet(?) "
+                "where day >= ? and day < ? and list_contains(?, product_id::bigint) "
+                "order by hash(day, user_id, query_id, product_id, position, creative_id) limit ?",
+                [files, low, high, products, count],
+            ).fetchnumpy()
+            parts.append({name: np.asarray(one, np.int64) for name, one in rows.items()})
+    if not all(len(part["click"]) and part["click"].any() for part in parts):
+        raise InputError(f"{world}: too few clicks to fit or to judge a probe")
+    by_user = np.asarray(clicks["user_id"], np.int64) * 1000 + np.asarray(clicks["day"], np.int64)
+    clicked = np.asarray(clicks["product_id"], np.int64)
+    first, second = (_with_past(part, by_user, clicked, config.behaviour) for part in parts)
+    return first, second
+
+
+def _with_past(rows: dict[str, Ints], by_user: Ints, clicked: Ints, length: int) -> Impressions:
+    """Add the clicks of earlier days, the newest first."""
+    user = rows["user_id"] * 1000
+    start, end = np.searchsorted(by_user, user), np.searchsorted(by_user, user + rows["day"])
+    place = end[:, None] - 1 - np.arange(length)[None]  # (n, L)
+    there = place >= start[:, None]
+    past = np.where(there, clicked[np.where(there, place, 0)], -1)
+    return Impressions(rows["query_id"], rows["product_id"], rows["position"], rows["click"], past)
+
+
+def features(
+    rows: Impressions, queries: Floats, items: Floats, config: ProbeConfig
+) -> npt.NDArray[np.float64]:
+    """(n, F): position, cos(query, target), content interest, the target's first dimensions."""
+    target = items[rows.product]
+    near = items @ items.T  # (N, N)
+    there = rows.past >= 0
+    s = np.where(there, near[rows.product[:, None], rows.past], -np.inf)  # (n, L) s_b
+    some = there.any(axis=1)
+    top = np.where(some, s.max(axis=1, initial=-np.inf), 0.0)
+    w = np.exp(config.sharpness * (np.where(there, s, 0.0) - top[:, None])) * there
+    total = np.maximum(w.sum(axis=1), 1e-12)
+    interest = (w * np.where(there, s, 0.0)).sum(axis=1) / total
+    mean = np.where(there, s, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    asked = (queries[rows.query] * target).sum(axis=1)
+    place = np.eye(POSITIONS)[np.clip(rows.position, 1, POSITIONS) - 1]
+    columns = [asked, asked**2, top, interest, mean, np.log1p(there.sum(axis=1)), ~some]
+    return np.concatenate(
+        [
+            place,
+            np.stack([np.asarray(c, float) for c in columns], axis=1),
+            target[:, : config.dims],
+        ],
+        axis=1,
+    )
+
+
+def fit_logistic(
+    x: npt.NDArray[np.float64], y: Ints, ridge: float = 1e-3, rounds: int = 12
+) -> npt.NDArray[np.float64]:
+    """Weights (F + 1,), the bias last: Newton's method, `ridge` on all but the bias."""
+    wide = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+    beta = np.zeros(wide.shape[1])
+    beta[-1] = np.log(max(y.mean(), 1e-6) / max(1 - y.mean(), 1e-6))
+    penalty = np.diag([ridge] * x.shape[1] + [0.0])
+    for _ in range(rounds):
+        p = expit(wide @ beta)
+        slope = wide.T @ (y - p) / len(y) - penalty @ beta
+        curve = (wide * (p * (1 - p))[:, None]).T @ wide / len(y) + penalty
+        step = np.linalg.solve(curve + 1e-9 * np.eye(len(curve)), slope)
+        beta += step
+        if float(np.abs(step).max()) < 1e-6:
+            break
+    return beta
+
+
+def probe_auc(
+    fit: Impressions, judge: Impressions, queries: Floats, items: Floats, config: ProbeConfig
+) -> float:
+    """The probe's AUC on `judge`; `queries` (Q, D) and `items` (N, D) are unit vectors."""
+    x = features(fit, queries, items, config)
+    centre, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
+    beta = fit_logistic((x - centre) / scale, fit.click)
+    other = (features(judge, queries, items, config) - centre) / scale
+    return auc(other @ beta[:-1] + beta[-1], judge.click)
