@@ -17,7 +17,7 @@ from PIL import Image
 
 from app import render
 from app.store import Saved, Store
-from creative4u.ctr.scorer import Reading, load_scorer
+from creative4u.ctr.cold_start.scorer import Reading, load_scorer
 from creative4u.errors import Creative4UError, InputError
 from creative4u.images import load_image
 from creative4u.schema import Side, Verdict

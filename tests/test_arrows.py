@@ -111,7 +111,7 @@ def test_arrows_and_size(path: Path) -> None:
         ("creative4u.images", "from creative4u.backbone import fetch", False),
         ("creative4u.backbone.fetch", "from creative4u.serving import pairs", False),
         ("creative4u.schema", "from creative4u.images import square", False),
-        ("creative4u.serving.batch.judge_file", "from creative4u.ctr.model import Model", True),
+        ("creative4u.serving.batch.judge_file", "from creative4u.ctr.model.ctr_model import Model", True),
         ("creative4u.serving.batch.judge_file", "import fastapi", True),
         ("creative4u.serving.batch.judge_file", "import gradio as gr", False),
         ("creative4u.cli", "def verb():\n    from app.page import main", True),

@@ -37,7 +37,7 @@ def score(
     Example: `creative4u ctr score A.jpg B.png --title "Trail running shoe" --query "running shoe"`
     """
     with working():
-        from creative4u.ctr.scorer import load_scorer
+        from creative4u.ctr.cold_start.scorer import load_scorer
         from creative4u.images import load_image
 
         pictures = [load_image(image) for image in images]
@@ -69,9 +69,9 @@ def newcomer(
     Example: `creative4u ctr newcomer world --out scorer.safetensors`
     """
     with working():
-        from creative4u.ctr.features import read_fields
-        from creative4u.ctr.shop import read_shop
-        from creative4u.ctr.teach import gather, teach
+        from creative4u.ctr.cold_start.fit import gather, teach
+        from creative4u.ctr.log.fields import read_fields
+        from creative4u.ctr.log.shop import read_shop
 
         kept = cache or out.parent / "appearance.npz"
         lesson = gather(read_shop(world), read_fields(fields), days, kept, half, say)
@@ -104,10 +104,10 @@ def train(
     Example: `creative4u ctr train world --out runs/ctr --embeddings vectors.safetensors --debias`
     """
     with working():
-        from creative4u.ctr.embeddings import load_embeddings
-        from creative4u.ctr.fit import FitConfig, first_process, fit
-        from creative4u.ctr.shop import read_shop
-        from creative4u.ctr.train import TrainConfig
+        from creative4u.ctr.log.shop import read_shop
+        from creative4u.ctr.model.fit import FitConfig, first_process, fit
+        from creative4u.ctr.model.train import TrainConfig
+        from creative4u.ctr.visual.embeddings import load_embeddings
 
         last = days[1]
         training = TrainConfig(
@@ -129,9 +129,9 @@ def evaluate(model: Model, world: World, days: Days = (28, 30), json: Json = Fal
     Example: `creative4u ctr evaluate runs/ctr world --days 28 30`
     """
     with working():
-        from creative4u.ctr.fit import evaluate as measure
-        from creative4u.ctr.predictor import load_predictor
-        from creative4u.ctr.shop import read_shop
+        from creative4u.ctr.log.shop import read_shop
+        from creative4u.ctr.model.fit import evaluate as measure
+        from creative4u.ctr.model.predictor import load_predictor
 
         figures = measure(load_predictor(model), read_shop(world).log, days)
     answer(figures, json)
@@ -144,9 +144,9 @@ def calibrate(model: Model, world: World, days: Days = (26, 28), json: Json = Fa
     Example: `creative4u ctr calibrate runs/ctr world --days 26 28`
     """
     with working():
-        from creative4u.ctr.fit import calibrate as adjust
-        from creative4u.ctr.predictor import load_predictor
-        from creative4u.ctr.shop import read_shop
+        from creative4u.ctr.log.shop import read_shop
+        from creative4u.ctr.model.fit import calibrate as adjust
+        from creative4u.ctr.model.predictor import load_predictor
 
         predictor = load_predictor(model)
         adjust(predictor, read_shop(world).log, days)
@@ -178,11 +178,11 @@ def simulate(
     """
     with working():
         from creative4u.cli.ctr_world import judged, world_rates
-        from creative4u.ctr.abtest import TrialConfig, ab_test
-        from creative4u.ctr.features import read_fields
-        from creative4u.ctr.scorer import load_scorer
-        from creative4u.ctr.shop import read_shop
-        from creative4u.ctr.teach import gather
+        from creative4u.ctr.cold_start.fit import gather
+        from creative4u.ctr.cold_start.scorer import load_scorer
+        from creative4u.ctr.log.fields import read_fields
+        from creative4u.ctr.log.shop import read_shop
+        from creative4u.ctr.policies.ab_test import TrialConfig, ab_test
 
         shop = read_shop(world)
         kept = cache or Path(f"{world}-appearance.npz")
@@ -193,7 +193,7 @@ def simulate(
     if out is not None:
         from json import dumps
 
-        from creative4u.ctr.plots import plot_regret
+        from creative4u.ctr.studies.plots import plot_regret
 
         out.write_text(dumps(table, indent=1) + "\n", "utf-8")
         say(f"plot: {plot_regret(table, impressions, out.with_suffix('.png'))}")
@@ -234,7 +234,7 @@ def study(
     """
     with working():
         from creative4u.cli.ctr_world import ladder
-        from creative4u.ctr.plots import plot_ladder
+        from creative4u.ctr.studies.plots import plot_ladder
 
         kept = cache or out
         rows = ladder(world, out, moon, keep, epochs, augmented, kept, half, seed, most, runs)
@@ -242,7 +242,7 @@ def study(
     if json:
         print_json({"rungs": rows})
         return
-    from creative4u.ctr.study import show
+    from creative4u.ctr.studies.ablation import show
 
     print(show(rows))
 

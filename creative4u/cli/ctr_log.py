@@ -28,7 +28,7 @@ def import_(
     Example: `creative4u ctr import clicks.csv --images images --out shop --column click=is_clk`
     """
     with working():
-        from creative4u.ctr.importer import import_log
+        from creative4u.ctr.log.importer import import_log
 
         names = dict(_pair(one) for one in column or ())
         found = import_log(log, images, out, names)
@@ -54,9 +54,9 @@ def rates(
     with working():
         from json import dumps
 
-        from creative4u.ctr.predictor import load_predictor
-        from creative4u.ctr.shop import read_shop
-        from creative4u.ctr.shop_rates import shop_rates
+        from creative4u.ctr.log.shop import read_shop
+        from creative4u.ctr.model.predictor import load_predictor
+        from creative4u.ctr.model.shop_pctr import shop_rates
 
         rows = shop_rates(load_predictor(model), read_shop(world), days)
         if out is not None:
@@ -83,8 +83,8 @@ def bench(
     Example: `creative4u ctr bench runs/ctr --candidates 500`
     """
     with working():
-        from creative4u.ctr.candidates import latency
-        from creative4u.ctr.predictor import load_predictor
+        from creative4u.ctr.model.predictor import load_predictor
+        from creative4u.ctr.model.rank_candidates import latency
 
         found = latency(load_predictor(model), candidates, calls)
     answer(found, json)
@@ -110,9 +110,9 @@ def peers(
     Example: `creative4u ctr peers world --out peers.json --keep 0.1`
     """
     with working():
-        from creative4u.ctr.embeddings import load_embeddings
-        from creative4u.ctr.peers import PeersConfig, compare_peers, show
-        from creative4u.ctr.shop import read_shop
+        from creative4u.ctr.log.shop import read_shop
+        from creative4u.ctr.studies.peers import PeersConfig, compare_peers, show
+        from creative4u.ctr.visual.embeddings import load_embeddings
 
         vectors = load_embeddings(embeddings) if embeddings else None
         config = PeersConfig(days, keep, batch, rows, passes, seed=seed)
@@ -142,8 +142,8 @@ def sample(
     Example: `creative4u ctr sample world --users 0.125 --out small`
     """
     with working():
-        from creative4u.ctr.features import read_fields
-        from creative4u.ctr.sample import sample_users
+        from creative4u.ctr.log.fields import read_fields
+        from creative4u.ctr.log.subsample import sample_users
 
         rows = sample_users(world, out, read_fields(), users, seed)
     answer({"shop": out, "rows": rows}, json)
@@ -167,9 +167,9 @@ def pairs(
     with working():
         from json import dumps
 
-        from creative4u.ctr.features import read_fields
-        from creative4u.ctr.shop import read_shop
-        from creative4u.ctr.verdict_pairs import pairs_to_judge, taught_products
+        from creative4u.ctr.log.fields import read_fields
+        from creative4u.ctr.log.shop import read_shop
+        from creative4u.ctr.policies.judge_pairs import pairs_to_judge, taught_products
 
         known = taught_products(taught) if taught else set()
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +200,7 @@ def checkpoints(
     if json:
         print_json({"rungs": rows})
         return
-    from creative4u.ctr.study import show
+    from creative4u.ctr.studies.ablation import show
 
     print(show(rows))
 

@@ -17,7 +17,7 @@ def world_rates(shop: Any, world: Path) -> Any:
     import duckdb
     import numpy as np
 
-    from creative4u.ctr.abtest import Rates
+    from creative4u.ctr.policies.ab_test import Rates
     from data.world.truth import read_truth
 
     truth = read_truth(world / "truth", "creatives", "evaluation")
@@ -40,8 +40,8 @@ def judged(
     """Verdicts by product number and place, for pairs of the shop's images."""
     import numpy as np
 
-    from creative4u.ctr.simulate import places_of
-    from creative4u.ctr.verdict_prior import read_verdicts
+    from creative4u.ctr.policies.judge_prior import read_verdicts
+    from creative4u.ctr.policies.simulate import places_of
 
     if pairs is None:
         raise InputError("--verdicts needs --pairs, the file whose pairs were judged")
@@ -59,7 +59,7 @@ def unbiased_test(shop: Any, world: Path) -> Any:
     import duckdb
     import numpy as np
 
-    from creative4u.ctr.study import Unbiased
+    from creative4u.ctr.studies.ablation import Unbiased
     from data.world.truth import read_truth
 
     truth = read_truth(world / "truth", "queries", "evaluation")
@@ -95,16 +95,16 @@ def ladder(
 
     import numpy as np
 
-    from creative4u.ctr.appearance import cached_appearance
-    from creative4u.ctr.embed import visual_ladder, with_texts
-    from creative4u.ctr.embeddings import load_embeddings
-    from creative4u.ctr.features import read_fields
-    from creative4u.ctr.fit import FitConfig
-    from creative4u.ctr.moon_vectors import read_moon
-    from creative4u.ctr.shop import count_cells, read_shop
-    from creative4u.ctr.study import Rung, StudyConfig, hidden_creatives, study
-    from creative4u.ctr.train import TrainConfig
-    from creative4u.ctr.visual import VisualConfig
+    from creative4u.backbone.appearance import cached_appearance
+    from creative4u.ctr.log.fields import read_fields
+    from creative4u.ctr.log.shop import count_cells, read_shop
+    from creative4u.ctr.model.fit import FitConfig
+    from creative4u.ctr.model.train import TrainConfig
+    from creative4u.ctr.studies.ablation import Rung, StudyConfig, hidden_creatives, study
+    from creative4u.ctr.visual.embeddings import load_embeddings
+    from creative4u.ctr.visual.encoder import VisualConfig
+    from creative4u.ctr.visual.ladder import visual_ladder, with_texts
+    from creative4u.ctr.visual.moon_vectors import read_moon
 
     shop = read_shop(world)
     training = TrainConfig(
@@ -142,11 +142,11 @@ def checkpoints(
     world: Path, moon: Path, out: Path, keep: float, epochs: int, seed: int, runs: int
 ) -> list[dict[str, Any]]:
     """A CTR model, CUBE and no look, over each folder of vectors in `moon`; rows as a ladder's."""
-    from creative4u.ctr.fit import FitConfig
-    from creative4u.ctr.moon_vectors import read_moon
-    from creative4u.ctr.shop import read_shop
-    from creative4u.ctr.study import Rung, StudyConfig, study
-    from creative4u.ctr.train import TrainConfig
+    from creative4u.ctr.log.shop import read_shop
+    from creative4u.ctr.model.fit import FitConfig
+    from creative4u.ctr.model.train import TrainConfig
+    from creative4u.ctr.studies.ablation import Rung, StudyConfig, study
+    from creative4u.ctr.visual.moon_vectors import read_moon
 
     folders = sorted(path.parent for path in moon.glob("*/items.parquet"))
     if not folders:

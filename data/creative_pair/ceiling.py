@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from creative4u.backbone.appearance import cached_appearance
 from creative4u.backbone.sentences import sentence_vectors
-from creative4u.ctr.appearance import cached_appearance
 from creative4u.errors import InputError
 from creative4u.image_statistics import STATISTICS, image_statistics
 from creative4u.schema import CreativePair

@@ -12,7 +12,7 @@ from PIL import Image
 from app.ctr_panel import Ctr, drawn, leaning, warning
 from app.page import build
 from app.store import Store
-from creative4u.ctr.scorer import Reading
+from creative4u.ctr.cold_start.scorer import Reading
 from creative4u.errors import BackendError
 from creative4u.images import encode
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from creative4u.ctr.calibration import (
+from creative4u.ctr.model.calibration import (
     Calibrator,
     fit_beta,
     fit_isotonic,

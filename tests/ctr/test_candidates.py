@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from creative4u.ctr.calibration import Calibrator
-from creative4u.ctr.candidates import latency, rate_candidates
-from creative4u.ctr.dataset import Batch, Scale
-from creative4u.ctr.features import Vocabulary, read_fields
-from creative4u.ctr.model import CTRModel, ModelConfig
-from creative4u.ctr.predictor import Predictor
+from creative4u.ctr.log.dataset import Batch, Scale
+from creative4u.ctr.log.fields import Vocabulary, read_fields
+from creative4u.ctr.model.calibration import Calibrator
+from creative4u.ctr.model.ctr_model import CTRModel, ModelConfig
+from creative4u.ctr.model.predictor import Predictor
+from creative4u.ctr.model.rank_candidates import latency, rate_candidates
 from creative4u.errors import InputError
 
 

@@ -19,7 +19,7 @@ def test_one_rung_a_folder_of_vectors(tmp_path: Path, monkeypatch: pytest.Monkey
         seen.extend(rungs)
         return [config.runs, config.fit.training.seed]
 
-    monkeypatch.setattr("creative4u.ctr.study.study", study)
+    monkeypatch.setattr("creative4u.ctr.studies.ablation.study", study)
     monkeypatch.setattr(ctr_world, "unbiased_test", lambda *_: None)
     vectors = tmp_path / "vectors"
     arguments = (shop, vectors, tmp_path / "out", 1.0, 1, 7, 2)

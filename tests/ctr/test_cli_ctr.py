@@ -8,7 +8,7 @@ from small_shop import write_shop
 from typer.testing import CliRunner
 
 from creative4u.cli import app
-from creative4u.ctr import scorer as scoring
+from creative4u.ctr.cold_start import scorer as scoring
 
 run = CliRunner().invoke
 

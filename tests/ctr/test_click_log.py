@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from creative4u.ctr.behaviour import History
-from creative4u.ctr.dataset import Batch, ClickLog, Scale, read_labels
-from creative4u.ctr.features import Counts, Vocabulary, read_fields
+from creative4u.ctr.log.dataset import Batch, ClickLog, Scale, read_labels
+from creative4u.ctr.log.fields import Counts, Vocabulary, read_fields
+from creative4u.ctr.log.history import History
 from creative4u.errors import InputError
 
 DAYS = (0, 9)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from creative4u.ctr.click_pool import ClickPool, smoothed_ctr
+from creative4u.ctr.visual.click_pool import ClickPool, smoothed_ctr
 from creative4u.errors import InputError
 
 # creatives 0-3 are of class 0, 4-5 of class 1; query 7 shows 0-3, query 9 shows 4, 5 and 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from creative4u.ctr.features import Vocabulary, read_fields
+from creative4u.ctr.log.fields import Vocabulary, read_fields
 from creative4u.errors import InputError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from creative4u.ctr.plots import plot_ladder, plot_regret
+from creative4u.ctr.studies.plots import plot_ladder, plot_regret
 
 
 def test_pictures_are_written(tmp_path: Path) -> None:

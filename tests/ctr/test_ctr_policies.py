@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from creative4u.ctr.policies import (
+from creative4u.ctr.policies.judge_prior import prior_of_verdicts, read_verdicts, strengths
+from creative4u.ctr.policies.policies import (
     EpsilonGreedy,
     Fixed,
     Greedy,
@@ -16,8 +17,7 @@ from creative4u.ctr.policies import (
     Thompson,
     best,
 )
-from creative4u.ctr.simulate import Environment, Run, compare, places_of, play
-from creative4u.ctr.verdict_prior import prior_of_verdicts, read_verdicts, strengths
+from creative4u.ctr.policies.simulate import Environment, Run, compare, places_of, play
 from creative4u.errors import InputError
 
 CTR = np.array([[0.4, 0.1, 0.1], [0.1, 0.3, 0.0]])

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 from small_shop import EACH, PRODUCTS, QUERIES, write_shop
 
-from creative4u.ctr.abtest import Rates, TrialConfig, ab_test
-from creative4u.ctr.appearance import MEASURES, Appearance
-from creative4u.ctr.calibration import Calibrator
-from creative4u.ctr.embed import standardised, visual_ladder
-from creative4u.ctr.embeddings import Embeddings
-from creative4u.ctr.features import read_fields
-from creative4u.ctr.fit import FitConfig
-from creative4u.ctr.newcomer import NewcomerConfig, fit_newcomer
-from creative4u.ctr.scorer import Scorer
-from creative4u.ctr.shop import Shop, count_cells, read_shop
-from creative4u.ctr.study import (
+from creative4u.backbone.appearance import MEASURES, Appearance
+from creative4u.ctr.cold_start.fit import Lesson
+from creative4u.ctr.cold_start.model import NewcomerConfig, fit_newcomer
+from creative4u.ctr.cold_start.scorer import Scorer
+from creative4u.ctr.log.fields import read_fields
+from creative4u.ctr.log.shop import Shop, count_cells, read_shop
+from creative4u.ctr.model.calibration import Calibrator
+from creative4u.ctr.model.fit import FitConfig
+from creative4u.ctr.model.train import TrainConfig
+from creative4u.ctr.policies.ab_test import Rates, TrialConfig, ab_test
+from creative4u.ctr.policies.judge_pairs import pairs_to_judge, ring, taught_products
+from creative4u.ctr.studies.ablation import (
     Rung,
     StudyConfig,
     Unbiased,
@@ -27,10 +28,9 @@ from creative4u.ctr.study import (
     show,
     study,
 )
-from creative4u.ctr.teach import Lesson
-from creative4u.ctr.train import TrainConfig
-from creative4u.ctr.verdict_pairs import pairs_to_judge, ring, taught_products
-from creative4u.ctr.visual import VisualConfig
+from creative4u.ctr.visual.embeddings import Embeddings
+from creative4u.ctr.visual.encoder import VisualConfig
+from creative4u.ctr.visual.ladder import standardised, visual_ladder
 from creative4u.errors import InputError
 
 COUNT = PRODUCTS * EACH

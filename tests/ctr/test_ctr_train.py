@@ -9,15 +9,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from small_shop import write_shop
 
-from creative4u.ctr.dataset import Batch
-from creative4u.ctr.debias import Pairs
-from creative4u.ctr.embeddings import Embeddings, load_embeddings
-from creative4u.ctr.features import read_fields
-from creative4u.ctr.fit import FitConfig, fit
-from creative4u.ctr.model import POSITION_SCALE, CTRModel, ModelConfig
-from creative4u.ctr.predictor import load_predictor
-from creative4u.ctr.shop import count_cells, read_shop
-from creative4u.ctr.train import (
+from creative4u.ctr.log.dataset import Batch
+from creative4u.ctr.log.fields import read_fields
+from creative4u.ctr.log.shop import count_cells, read_shop
+from creative4u.ctr.model.ctr_model import POSITION_SCALE, CTRModel, ModelConfig
+from creative4u.ctr.model.debias import Pairs
+from creative4u.ctr.model.fit import FitConfig, fit
+from creative4u.ctr.model.predictor import load_predictor
+from creative4u.ctr.model.train import (
     TrainConfig,
     batch_loss,
     rate_at,
@@ -25,6 +24,7 @@ from creative4u.ctr.train import (
     steps_of,
     train,
 )
+from creative4u.ctr.visual.embeddings import Embeddings, load_embeddings
 from creative4u.errors import InputError
 
 TRAINING = TrainConfig(

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from creative4u.ctr.cube import Cube, IdInterest, masked_softmax
+from creative4u.ctr.model.cube import Cube, IdInterest, masked_softmax
 
 ROOT = 1 / math.sqrt(2)
 

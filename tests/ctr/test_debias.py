@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from creative4u.ctr.debias import DebiasConfig, DebiasNetwork, debias_loss, head_tail_pairs
-from creative4u.ctr.position import attraction
+from creative4u.ctr.log.position_bias import attraction
+from creative4u.ctr.model.debias import DebiasConfig, DebiasNetwork, debias_loss, head_tail_pairs
 from creative4u.errors import InputError
 
 

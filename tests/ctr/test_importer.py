@@ -12,13 +12,13 @@ from small_shop import write_shop
 from typer.testing import CliRunner
 
 from creative4u.cli import app
-from creative4u.ctr.features import read_fields
-from creative4u.ctr.fit import FitConfig, fit
-from creative4u.ctr.importer import find_columns, import_log
-from creative4u.ctr.sample import sample_users
-from creative4u.ctr.shop import read_shop
-from creative4u.ctr.shop_rates import shop_rates
-from creative4u.ctr.train import TrainConfig
+from creative4u.ctr.log.fields import read_fields
+from creative4u.ctr.log.importer import find_columns, import_log
+from creative4u.ctr.log.shop import read_shop
+from creative4u.ctr.log.subsample import sample_users
+from creative4u.ctr.model.fit import FitConfig, fit
+from creative4u.ctr.model.shop_pctr import shop_rates
+from creative4u.ctr.model.train import TrainConfig
 from creative4u.errors import InputError
 
 

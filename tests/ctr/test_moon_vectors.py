@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from small_shop import write_shop
 
-from creative4u.ctr.moon_vectors import read_moon
-from creative4u.ctr.shop import read_shop
+from creative4u.ctr.log.shop import read_shop
+from creative4u.ctr.visual.moon_vectors import read_moon
 from creative4u.errors import InputError
 
 

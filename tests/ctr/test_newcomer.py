@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from creative4u.ctr import scorer as scoring
-from creative4u.ctr import teach as teaching
-from creative4u.ctr.appearance import (
+from creative4u.backbone.appearance import (
     MEASURES,
     Appearance,
     augment,
@@ -17,12 +15,14 @@ from creative4u.ctr.appearance import (
     measure,
     pool,
 )
-from creative4u.ctr.calibration import Calibrator
-from creative4u.ctr.counted import auc_by_group, auc_of_counts, gauc_of_counts, mean_auc
-from creative4u.ctr.newcomer import NewcomerConfig, fit_newcomer, target_logits
-from creative4u.ctr.position import position_factors
-from creative4u.ctr.scorer import Scorer, load_scorer
-from creative4u.ctr.shop import Cells
+from creative4u.ctr.cold_start import fit as teaching
+from creative4u.ctr.cold_start import scorer as scoring
+from creative4u.ctr.cold_start.model import NewcomerConfig, fit_newcomer, target_logits
+from creative4u.ctr.cold_start.scorer import Scorer, load_scorer
+from creative4u.ctr.log.grouped_auc import auc_by_group, auc_of_counts, gauc_of_counts, mean_auc
+from creative4u.ctr.log.position_bias import position_factors
+from creative4u.ctr.log.shop import Cells
+from creative4u.ctr.model.calibration import Calibrator
 from creative4u.errors import InputError
 from creative4u.metrics import auc, gauc
 
@@ -162,7 +162,7 @@ def test_the_appearance_cache_goes_on_where_it_stopped(
         return Appearance(np.tile(widths[:, None, None] / 7, (1, 5, 384)),
                           np.tile(widths[:, None], (1, len(MEASURES))))  # fmt: skip
 
-    monkeypatch.setattr("creative4u.ctr.appearance.appearance", look)
+    monkeypatch.setattr("creative4u.backbone.appearance.appearance", look)
     paths = []
     for width in range(30, 42):
         paths.append(tmp_path / f"{width}.png")

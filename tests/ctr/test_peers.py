@@ -9,11 +9,11 @@ import pytest
 import torch
 from small_shop import write_shop
 
-from creative4u.ctr.dataset import Batch
-from creative4u.ctr.model import ModelConfig
-from creative4u.ctr.peer_models import Contender, fuxi, rechub
-from creative4u.ctr.peers import PeersConfig, compare_peers, figures, show
-from creative4u.ctr.shop import read_shop
+from creative4u.ctr.log.dataset import Batch
+from creative4u.ctr.log.shop import read_shop
+from creative4u.ctr.model.ctr_model import ModelConfig
+from creative4u.ctr.studies.peer_models import Contender, fuxi, rechub
+from creative4u.ctr.studies.peers import PeersConfig, compare_peers, figures, show
 from creative4u.errors import InputError
 
 CONFIG = ModelConfig(("user", "query", "item", "creative"), (5, 5, 5, 5), (8, 8, 8, 8), 1, 10, 10)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from creative4u.ctr.scorer import WEIGHTS, load_scorer
+from creative4u.ctr.cold_start.scorer import WEIGHTS, load_scorer
 
 
 def test_the_shipped_weights_say_what_they_reached() -> None:

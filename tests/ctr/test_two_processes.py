@@ -8,11 +8,11 @@ import numpy as np
 import torch
 import torch.multiprocessing as processes
 
-from creative4u.ctr.dataset import Batch
-from creative4u.ctr.debias import Pairs
-from creative4u.ctr.features import read_fields
-from creative4u.ctr.model import CTRModel, ModelConfig
-from creative4u.ctr.train import TrainConfig, accelerator_of, batch_loss
+from creative4u.ctr.log.dataset import Batch
+from creative4u.ctr.log.fields import read_fields
+from creative4u.ctr.model.ctr_model import CTRModel, ModelConfig
+from creative4u.ctr.model.debias import Pairs
+from creative4u.ctr.model.train import TrainConfig, accelerator_of, batch_loss
 
 PAIRS = Pairs(np.array([1, 2]), np.array([3, 4]), np.array([0, 1]))
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from creative4u.ctr.appearance import Appearance
-from creative4u.ctr.click_pool import ClickPool
-from creative4u.ctr.visual import (
+from creative4u.backbone.appearance import Appearance
+from creative4u.ctr.visual.click_pool import ClickPool
+from creative4u.ctr.visual.encoder import (
     VisualConfig,
     VisualEncoder,
     agreement_loss,

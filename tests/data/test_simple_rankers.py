@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from creative4u.ctr.appearance import Appearance
+from creative4u.backbone.appearance import Appearance
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
 from data.creative_pair import ceiling as room

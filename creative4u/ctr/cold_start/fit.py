@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from creative4u.backbone.appearance import Appearance, cached_appearance
 from creative4u.backbone.sentences import sentence_vectors
-from creative4u.ctr.appearance import Appearance, cached_appearance
-from creative4u.ctr.calibration import Calibrator, fit_beta, fit_strength, pcoc
-from creative4u.ctr.counted import auc_of_counts, gauc_of_counts
-from creative4u.ctr.features import Fields
-from creative4u.ctr.newcomer import Newcomer, NewcomerConfig, fit_newcomer
-from creative4u.ctr.position import position_factors
-from creative4u.ctr.scorer import Calibrated, Scorer
-from creative4u.ctr.shop import Cells, Shop, count_cells
+from creative4u.ctr.cold_start.model import Newcomer, NewcomerConfig, fit_newcomer
+from creative4u.ctr.cold_start.scorer import Calibrated, Scorer
+from creative4u.ctr.log.fields import Fields
+from creative4u.ctr.log.grouped_auc import auc_of_counts, gauc_of_counts
+from creative4u.ctr.log.position_bias import position_factors
+from creative4u.ctr.log.shop import Cells, Shop, count_cells
+from creative4u.ctr.model.calibration import Calibrator, fit_beta, fit_strength, pcoc
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

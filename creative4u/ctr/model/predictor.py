@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from creative4u.ctr.calibration import Calibrator, read_calibrator
-from creative4u.ctr.dataset import ClickLog, Scale, log_parts, read_blocks, read_numbers
-from creative4u.ctr.features import Counts, Fields, Vocabulary, parse_fields
-from creative4u.ctr.model import CTRModel, ModelConfig
+from creative4u.ctr.log.dataset import ClickLog, Scale, log_parts, read_blocks, read_numbers
+from creative4u.ctr.log.fields import Counts, Fields, Vocabulary, parse_fields
+from creative4u.ctr.model.calibration import Calibrator, read_calibrator
+from creative4u.ctr.model.ctr_model import CTRModel, ModelConfig
 from creative4u.errors import InputError
 
 WEIGHTS, ABOUT = "model.safetensors", "model.json"

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from creative4u.ctr.dataset import Batch
-from creative4u.ctr.model import ModelConfig
+from creative4u.ctr.log.dataset import Batch
+from creative4u.ctr.model.ctr_model import ModelConfig
 from creative4u.errors import InputError
 
 ATTENTION = (64,)  # hidden units of the peers' attention, FuxiCTR's default

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from creative4u.ctr.behaviour import History
-from creative4u.ctr.features import UNSEEN, Counts, Fields, Vocabulary
+from creative4u.ctr.log.fields import UNSEEN, Counts, Fields, Vocabulary
+from creative4u.ctr.log.history import History
 from creative4u.errors import InputError
 
 Ints = NDArray[np.int64]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from creative4u.ctr.policies import Policy
+from creative4u.ctr.policies.policies import Policy
 
 Floats = NDArray[np.float64]
 REFERENCES = ("random", "greedy", "thompson")

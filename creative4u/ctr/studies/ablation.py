@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from creative4u.ctr.counted import auc_of_counts, gauc_of_counts
-from creative4u.ctr.dataset import Batch
-from creative4u.ctr.embeddings import Embeddings
-from creative4u.ctr.fit import FitConfig, figures, fit
-from creative4u.ctr.predictor import Predictor
-from creative4u.ctr.shop import Shop
-from creative4u.ctr.train import Scored, score_log
+from creative4u.ctr.log.dataset import Batch
+from creative4u.ctr.log.grouped_auc import auc_of_counts, gauc_of_counts
+from creative4u.ctr.log.shop import Shop
+from creative4u.ctr.model.fit import FitConfig, figures, fit
+from creative4u.ctr.model.predictor import Predictor
+from creative4u.ctr.model.train import Scored, score_log
+from creative4u.ctr.visual.embeddings import Embeddings
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from creative4u.ctr.click_pool import PRIOR
+from creative4u.ctr.visual.click_pool import PRIOR
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from creative4u.ctr.dataset import LABELS
+from creative4u.ctr.log.dataset import LABELS
 from creative4u.errors import InputError
 
 ALIASES = {

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from creative4u.backbone.appearance import Appearance
 from creative4u.backbone.sentences import sentence_vectors
-from creative4u.ctr.appearance import Appearance
-from creative4u.ctr.click_pool import ClickPool
-from creative4u.ctr.embeddings import Embeddings, principal
-from creative4u.ctr.shop import Cells, Shop
-from creative4u.ctr.visual import (
+from creative4u.ctr.log.shop import Cells, Shop
+from creative4u.ctr.visual.click_pool import ClickPool
+from creative4u.ctr.visual.embeddings import Embeddings, principal
+from creative4u.ctr.visual.encoder import (
     VisualConfig,
     VisualEncoder,
     train_s1,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from creative4u.ctr.click_pool import smoothed_ctr
-from creative4u.ctr.shop import Cells
+from creative4u.ctr.log.shop import Cells
+from creative4u.ctr.visual.click_pool import smoothed_ctr
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from creative4u.ctr.dataset import log_parts
-from creative4u.ctr.features import Fields
+from creative4u.ctr.log.dataset import log_parts
+from creative4u.ctr.log.fields import Fields
 from creative4u.errors import InputError
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from creative4u.ctr.appearance import Appearance
-from creative4u.ctr.click_pool import PRIOR
+from creative4u.backbone.appearance import Appearance
+from creative4u.ctr.visual.click_pool import PRIOR
 from creative4u.errors import InputError
 
 Floats = NDArray[np.float64]

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from creative4u.ctr.features import Fields
-from creative4u.ctr.shop import Shop, count_cells
-from creative4u.ctr.teach import divide, top_queries
+from creative4u.ctr.cold_start.fit import divide, top_queries
+from creative4u.ctr.log.fields import Fields
+from creative4u.ctr.log.shop import Shop, count_cells
 from creative4u.errors import InputError
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from creative4u.ctr.candidates import LEVEL, rate_candidates
-from creative4u.ctr.predictor import Predictor
-from creative4u.ctr.shop import Shop, count_cells
+from creative4u.ctr.log.shop import Shop, count_cells
+from creative4u.ctr.model.predictor import Predictor
+from creative4u.ctr.model.rank_candidates import LEVEL, rate_candidates
 from creative4u.errors import InputError
 
 

@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from creative4u.ctr.features import Fields
+from creative4u.ctr.log.fields import Fields
 from creative4u.errors import InputError
 
 Ints = NDArray[np.int64]

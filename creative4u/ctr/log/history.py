@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from creative4u.ctr.features import UNSEEN
+from creative4u.ctr.log.fields import UNSEEN
 
 Ints = NDArray[np.int64]
 

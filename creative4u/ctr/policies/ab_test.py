@@ -16,7 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from creative4u.ctr.policies import (
+from creative4u.ctr.cold_start.fit import Lesson, divide
+from creative4u.ctr.cold_start.scorer import Scorer
+from creative4u.ctr.policies.judge_prior import prior_of_verdicts
+from creative4u.ctr.policies.policies import (
     EpsilonGreedy,
     Fixed,
     Greedy,
@@ -25,11 +28,8 @@ from creative4u.ctr.policies import (
     Random,
     Thompson,
 )
-from creative4u.ctr.scorer import Scorer
-from creative4u.ctr.simulate import Environment, compare, places_of, play
-from creative4u.ctr.teach import Lesson, divide
-from creative4u.ctr.verdict_prior import prior_of_verdicts
-from creative4u.ctr.visual import VisualEncoder
+from creative4u.ctr.policies.simulate import Environment, compare, places_of, play
+from creative4u.ctr.visual.encoder import VisualEncoder
 from creative4u.errors import InputError
 
 Floats = NDArray[np.float64]

@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from creative4u.backbone.appearance import POOLINGS, Appearance
 from creative4u.backbone.vision import WIDTH
-from creative4u.ctr.appearance import POOLINGS, Appearance
-from creative4u.ctr.click_pool import ClickPool
+from creative4u.ctr.visual.click_pool import ClickPool
 
 Floats = NDArray[np.float32]
 SHRINKAGE = 1e-4  # of a covariance towards a round one, so that few rows do no harm

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from creative4u.ctr.embeddings import Embeddings
-from creative4u.ctr.shop import Shop
+from creative4u.ctr.log.shop import Shop
+from creative4u.ctr.visual.embeddings import Embeddings
 from creative4u.errors import InputError
 
 Floats = NDArray[np.float32]

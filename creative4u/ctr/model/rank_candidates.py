@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from creative4u.ctr.dataset import Batch
-from creative4u.ctr.features import ROLES, UNSEEN
-from creative4u.ctr.predictor import Predictor
+from creative4u.ctr.log.dataset import Batch
+from creative4u.ctr.log.fields import ROLES, UNSEEN
+from creative4u.ctr.model.predictor import Predictor
 from creative4u.errors import InputError
 
 Floats = NDArray[np.float64]

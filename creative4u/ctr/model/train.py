@@ -20,10 +20,10 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from creative4u.ctr.counted import mean_auc
-from creative4u.ctr.dataset import Batch, ClickLog
-from creative4u.ctr.debias import DebiasConfig, Pairs, debias_loss
-from creative4u.ctr.model import CTRModel
+from creative4u.ctr.log.dataset import Batch, ClickLog
+from creative4u.ctr.log.grouped_auc import mean_auc
+from creative4u.ctr.model.ctr_model import CTRModel
+from creative4u.ctr.model.debias import DebiasConfig, Pairs, debias_loss
 from creative4u.metrics import auc, log_loss
 
 Ints = NDArray[np.int64]

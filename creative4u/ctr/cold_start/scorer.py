@@ -24,10 +24,10 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from creative4u.backbone.appearance import Appearance, appearance
 from creative4u.backbone.sentences import sentence_vectors
-from creative4u.ctr.appearance import Appearance, appearance
-from creative4u.ctr.calibration import Calibrator, read_calibrator
-from creative4u.ctr.newcomer import Newcomer
+from creative4u.ctr.cold_start.model import Newcomer
+from creative4u.ctr.model.calibration import Calibrator, read_calibrator
 from creative4u.errors import InputError
 
 WEIGHTS = "weights/newcomer.safetensors"

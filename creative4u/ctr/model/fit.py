@@ -15,16 +15,16 @@ import torch
 from accelerate import PartialState
 from numpy.typing import NDArray
 
-from creative4u.ctr.calibration import fit_isotonic, fit_strength, pcoc, pcoc_by_decile
-from creative4u.ctr.dataset import ClickLog
-from creative4u.ctr.debias import Pairs, head_tail_pairs
-from creative4u.ctr.embeddings import Embeddings, by_number
-from creative4u.ctr.features import Counts, Vocabulary, read_fields
-from creative4u.ctr.model import CTRModel, ModelConfig
-from creative4u.ctr.position import attraction
-from creative4u.ctr.predictor import Predictor, read_scale, read_vocabularies
-from creative4u.ctr.shop import Shop
-from creative4u.ctr.train import Scored, TrainConfig, score_log, train
+from creative4u.ctr.log.dataset import ClickLog
+from creative4u.ctr.log.fields import Counts, Vocabulary, read_fields
+from creative4u.ctr.log.position_bias import attraction
+from creative4u.ctr.log.shop import Shop
+from creative4u.ctr.model.calibration import fit_isotonic, fit_strength, pcoc, pcoc_by_decile
+from creative4u.ctr.model.ctr_model import CTRModel, ModelConfig
+from creative4u.ctr.model.debias import Pairs, head_tail_pairs
+from creative4u.ctr.model.predictor import Predictor, read_scale, read_vocabularies
+from creative4u.ctr.model.train import Scored, TrainConfig, score_log, train
+from creative4u.ctr.visual.embeddings import Embeddings, by_number
 
 Ints = NDArray[np.int64]
 

@@ -22,14 +22,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from creative4u.ctr.counted import auc_by_group, auc_of_counts, auc_of_places
-from creative4u.ctr.dataset import Batch
-from creative4u.ctr.embeddings import Embeddings
-from creative4u.ctr.fit import FitConfig, build
-from creative4u.ctr.model import ModelConfig
-from creative4u.ctr.peer_models import Contender, fuxi, rechub
-from creative4u.ctr.shop import Shop
-from creative4u.ctr.train import TrainConfig, batch_loss
+from creative4u.ctr.log.dataset import Batch
+from creative4u.ctr.log.grouped_auc import auc_by_group, auc_of_counts, auc_of_places
+from creative4u.ctr.log.shop import Shop
+from creative4u.ctr.model.ctr_model import ModelConfig
+from creative4u.ctr.model.fit import FitConfig, build
+from creative4u.ctr.model.train import TrainConfig, batch_loss
+from creative4u.ctr.studies.peer_models import Contender, fuxi, rechub
+from creative4u.ctr.visual.embeddings import Embeddings
 from creative4u.metrics import log_loss
 
 Floats = NDArray[np.float64]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from creative4u.ctr.features import Counts, Vocabulary
+from creative4u.ctr.log.fields import Counts, Vocabulary
 from creative4u.errors import InputError
 
 Floats = NDArray[np.float32]

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from creative4u.ctr.cube import Cube, IdInterest
-from creative4u.ctr.dataset import Batch
-from creative4u.ctr.debias import DebiasNetwork
-from creative4u.ctr.features import ROLES, UNSEEN, Fields
+from creative4u.ctr.log.dataset import Batch
+from creative4u.ctr.log.fields import ROLES, UNSEEN, Fields
+from creative4u.ctr.model.cube import Cube, IdInterest
+from creative4u.ctr.model.debias import DebiasNetwork
 
 ID_DROPOUT = 0.05  # with images; 0.15 cost the known ones 0.001 in AUC
 FIRST_SPREAD = 1e-4  # of the ids' vectors: at 0.05 chance outweighed the first hundreds of steps
