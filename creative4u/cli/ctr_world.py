@@ -18,7 +18,7 @@ def world_rates(shop: Any, world: Path) -> Any:
     import numpy as np
 
     from creative4u.ctr.policies.ab_test import Rates
-    from data.world.truth import read_truth
+    from data.world.market.truth import read_truth
 
     truth = read_truth(world / "truth", "creatives", "evaluation")
     if truth["creative_id"].to_pylist() != shop.creative_ids.tolist():
@@ -60,7 +60,7 @@ def unbiased_test(shop: Any, world: Path) -> Any:
     import numpy as np
 
     from creative4u.ctr.studies.ablation import Unbiased
-    from data.world.truth import read_truth
+    from data.world.market.truth import read_truth
 
     truth = read_truth(world / "truth", "queries", "evaluation")
     counted = duckdb.execute(

@@ -34,7 +34,7 @@ def sanity(
     `creative4u judge sanity/pairs.jsonl -o sanity/verdicts.jsonl`
     """
     with working():
-        from data.sanity import sanity as make
+        from data.images.damaged_pairs import sanity as make
 
         pairs = make(samples, out, seed, per_image)
     answer({"pairs": pairs}, json)
@@ -52,7 +52,7 @@ def defects(
     Example: `creative4u data defects --out defects --count 900`
     """
     with working():
-        from data.creative_pair.defects import defect_pairs
+        from data.creative_pair.reasoning.defect_pairs import defect_pairs
 
         pairs = defect_pairs(out, count, seed)
     answer({"pairs": pairs}, json)
@@ -71,7 +71,7 @@ def singles(
     Example: `creative4u data singles --out singles --count 2000`
     """
     with working():
-        from data.singles import build_singles
+        from data.images.single_images import build_singles
 
         rows = build_singles(out, count, seed, workers)
     answer({"singles": rows}, json)

@@ -42,15 +42,15 @@ def pairs(
     Example: `creative4u data pairs --log world/log --images world/images --out world/pairs`
     """
     with working():
-        from data.creative_pair.aggregate import count_log
-        from data.creative_pair.candidates import Filter
-        from data.creative_pair.mine import MineConfig, mine
+        from data.creative_pair.mining.candidate_pairs import Filter
+        from data.creative_pair.mining.count_log import count_log
+        from data.creative_pair.mining.mine import MineConfig, mine
 
         rule = Filter(min_impressions, min_gap, max_p, per_product)
         config = MineConfig(rule, queries=queries, seed=seed, memory=memory, threads=threads)
         count = count_log
         if ray:
-            from data.creative_pair.ray_count import counting_on_ray
+            from data.creative_pair.mining.count_log_ray import counting_on_ray
 
             count = counting_on_ray(ray)
         report = mine(log, images, out, config, count, say)
@@ -80,22 +80,22 @@ def reason(
     Example: `creative4u data reason --pairs world/pairs --images world/images --out world/reasoned`
     """
     with working():
-        from data.creative_pair import reasoning
+        from data.creative_pair.reasoning import add_reasoning
 
         if images is not None and teacher is None:
-            report = reasoning.reason_grounded(
+            report = add_reasoning.reason_grounded(
                 pairs, images, out, seed, say, observed=observed, plain=plain
             )
         elif teacher is not None and model is not None and images is None:
             from creative4u.selector.backends.server_pool import KEY
+            from data.creative_pair.reasoning.from_teacher import Teacher, TeacherConfig
             from data.creative_pair.rows import read_pairs
-            from data.creative_pair.teacher import Teacher, TeacherConfig
 
-            rows = reasoning.moved(read_pairs(pairs), pairs, out)
+            rows = add_reasoning.moved(read_pairs(pairs), pairs, out)
             out.mkdir(parents=True, exist_ok=True)
             config = TeacherConfig(teacher, model, os.environ.get(KEY, ""), concurrency)
             source = Teacher(config, out, out / "teacher.jsonl")
-            report = reasoning.add_reasoning(rows, source, out, say)
+            report = add_reasoning.add_reasoning(rows, source, out, say)
         else:
             raise InputError("give --images, or --teacher with --model")
     answer(asdict(report), json)
@@ -114,7 +114,7 @@ def import_(
     Example: `creative4u data import --source metrics.csv --images pictures --out imported`
     """
     with working():
-        from data.creative_pair.importers import import_creatives, import_feedback
+        from data.creative_pair.mining.importers import import_creatives, import_feedback
 
         found = import_creatives(source, images, out) if images else import_feedback(source, out)
     answer(asdict(found), json)
@@ -133,8 +133,8 @@ def pack(
     Example: `creative4u data pack --pairs world/pairs --out world/dataset`
     """
     with working():
-        from data.creative_pair.card import read_reports, write_card
-        from data.creative_pair.dataset import write_dataset
+        from data.creative_pair.dataset.card import read_reports, write_card
+        from data.creative_pair.dataset.parquet import write_dataset
 
         counts = write_dataset(pairs, out, say)
         write_card(out, source or [str(pairs)], **read_reports(pairs))
@@ -150,7 +150,7 @@ def check(
     Example: `creative4u data check world/pairs`
     """
     with working():
-        from data.creative_pair.check import check as inspect
+        from data.creative_pair.dataset.check import check as inspect
 
         report = inspect(folder, say)
     answer(asdict(report), json)

@@ -108,7 +108,7 @@ def _truth(world: Path) -> Any:
     import pyarrow.parquet as pq
 
     from creative4u.moon.studies.relevance_study import answers_of
-    from data.world.truth import read_truth
+    from data.world.market.truth import read_truth
 
     rates = read_truth(world / "truth", "queries", "evaluation")
     owners = read_truth(world / "truth", "creatives", "evaluation")

@@ -207,8 +207,8 @@ def evaluate(
     Example: `creative4u rft evaluate runs/card --pairs pairs.jsonl --card docs/model-card.md`
     """
     with working():
-        from data.creative_pair.borne_out import BorneOut
         from data.creative_pair.facts import FACTS, read_facts
+        from data.creative_pair.reasoning.claim_accuracy import BorneOut
         from rft.report import Asked, main
 
         known = read_facts(pairs.parent) if (pairs.parent / FACTS).is_file() else None

@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 
 from creative4u.errors import InputError
 from data.creative_pair.facts import DEGREES, Facts, read_facts
-from data.world.catalogue import Product, draw_catalogue
-from data.world.clicks import Market, build_market, expected_ctr
-from data.world.effects import FACTORS, Effects, Ints, attractiveness, draw_effects
-from data.world.exposure import build_shelf
-from data.world.log import write_log, write_parquet
-from data.world.people import Goods, People, build_people
-from data.world.render import Stock
-from data.world.shoot import shoot
-from data.world.truth import write_truth
+from data.world.drawing.render import Stock
+from data.world.drawing.render_catalogue import shoot
+from data.world.market.clicks import Market, build_market, expected_ctr
+from data.world.market.effects import FACTORS, Effects, Ints, attractiveness, draw_effects
+from data.world.market.exposure import build_shelf
+from data.world.market.impression_log import write_log, write_parquet
+from data.world.market.shoppers import Goods, People, build_people
+from data.world.market.truth import write_truth
+from data.world.products.catalogue import Product, draw_catalogue
 
 DAYS = 30
 TRUTH_SAMPLES = 2000  # shoppers that the unbiased CTR is averaged over

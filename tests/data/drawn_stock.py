@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from data.world.catalogue import Product
-from data.world.render import Stock
+from data.world.drawing.render import Stock
+from data.world.products.catalogue import Product
 
 COLOURS = {"a": (220, 40, 40), "b": (40, 90, 220), "c": (40, 170, 60), "d": (240, 200, 40)}
 

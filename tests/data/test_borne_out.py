@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from creative4u.schema import CreativePair
-from data.creative_pair.borne_out import BorneOut, claim_count, restored
 from data.creative_pair.facts import Facts
-from data.creative_pair.grounded import reason
+from data.creative_pair.reasoning.claim_accuracy import BorneOut, claim_count, restored
+from data.creative_pair.reasoning.from_facts import reason
 
 
 def facts(image: str, **more: Any) -> Facts:

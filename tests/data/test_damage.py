@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import damage
 from data.subject_box import subject_box
-from data.world.typefaces import Typefaces
+from data.world.drawing import damage
+from data.world.drawing.typefaces import Typefaces
 
 
 def step_edge(side: int = 224) -> Image.Image:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from data.creative_pair.fingerprints import (
+from data.creative_pair.mining.image_hashes import (
     Fingerprint,
     fingerprint,
     fingerprints,
     is_near,
     near_pairs,
 )
-from data.creative_pair.splits import product_groups, split_products
+from data.creative_pair.mining.splits import product_groups, split_products
 
 
 def picture(seed: int, side: int = 96) -> Image.Image:

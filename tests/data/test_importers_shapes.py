@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import InputError
-from data.creative_pair.importers import import_creatives, import_feedback
-from data.creative_pair.mine import mine
+from data.creative_pair.mining.importers import import_creatives, import_feedback
+from data.creative_pair.mining.mine import mine
 from data.creative_pair.rows import read_pairs
 
 

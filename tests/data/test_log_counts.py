@@ -10,8 +10,8 @@ import pytest
 from pyarrow.csv import write_csv as write_csv_table
 
 from creative4u.errors import InputError
-from data.creative_pair.aggregate import Limits, connect, count_log, find_log
-from data.creative_pair.refusals import Refusals, refusals
+from data.creative_pair.mining.count_log import Limits, connect, count_log, find_log
+from data.creative_pair.mining.rejected_rows import Refusals, refusals
 
 CLICKS = [("p1", "c1", "boot", 1), ("p1", "c1", "boot", 0), ("p1", "c2", "boot", 1),
           ("p1", "c1", "cheap boot", 0), ("p2", "c3", "hat", 1)]
@@ -98,7 +98,7 @@ def test_each_bad_row_is_refused_once_in_both_kinds_of_file(tmp_path: Path) -> N
 
 def test_more_bad_rows_than_are_written_are_all_counted(tmp_path: Path,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data.creative_pair.refusals.MAX_ROWS", 3)
+    monkeypatch.setattr("data.creative_pair.mining.rejected_rows.MAX_ROWS", 3)
     path = write_csv(tmp_path / "log.csv", [*CLICKS, *(("p", f"c{n}", "x", -1) for n in range(9))])
     good, found = refused(path, tmp_path / "s")
     assert good == 5

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import InputError
-from data.creative_pair.candidates import Filter
-from data.creative_pair.mine import QUERIES_DECIDE, MineConfig, mine
+from data.creative_pair.mining.candidate_pairs import Filter
+from data.creative_pair.mining.mine import QUERIES_DECIDE, MineConfig, mine
+from data.creative_pair.mining.significance import smoothed_ctr
 from data.creative_pair.rows import read_pairs
-from data.creative_pair.significance import smoothed_ctr
 
 PRODUCTS = 30
 CELLS = {"c0": (2000, 200), "c1": (2000, 100), "c2": (2000, 90), "c3": (900, 9)}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from data import named_pictures
-from data.named_pictures import SIDE, build_named_pictures, on_white, split_of, words_of
+from data.images import named_images
+from data.images.named_images import SIDE, build_named_pictures, on_white, split_of, words_of
 
 KNOWN = frozenset({"red", "mountain", "bike", "the", "of", "tools"})
 
@@ -47,7 +47,7 @@ def test_the_folder_and_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("renders", [(red, "drum", "music")]),
         ("crops", [(red, "", "photograph")]),
     ):
-        monkeypatch.setattr(named_pictures, name, lambda *_, rows=rows: iter(rows))
+        monkeypatch.setattr(named_images, name, lambda *_, rows=rows: iter(rows))
     assert build_named_pictures(tmp_path / "out") == 3
     lines = (tmp_path / "out" / "metadata.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from creative4u.schema import CreativePair
-from data.creative_pair.card import write_card
-from data.creative_pair.check import check
-from data.creative_pair.dataset import read_packed, write_dataset
+from data.creative_pair.dataset.card import write_card
+from data.creative_pair.dataset.check import check
+from data.creative_pair.dataset.parquet import read_packed, write_dataset
 from data.creative_pair.facts import Facts, write_facts
-from data.creative_pair.reasoning import Grounded, add_reasoning
+from data.creative_pair.reasoning.add_reasoning import Grounded, add_reasoning
 from data.creative_pair.rows import read_pairs, write_pairs
 
 

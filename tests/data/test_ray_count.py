@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from data.creative_pair.mine import mine
-from data.creative_pair.ray_count import count_file
+from data.creative_pair.mining.count_log_ray import count_file
+from data.creative_pair.mining.mine import mine
 
 
 def shop(folder: Path, files: int) -> Path:
@@ -45,7 +45,7 @@ def test_a_file_is_counted_for_itself(tmp_path: Path) -> None:
 
 def test_two_workers_give_the_same_pairs(tmp_path: Path) -> None:
     ray = pytest.importorskip("ray")
-    from data.creative_pair.ray_count import counting_on_ray
+    from data.creative_pair.mining.count_log_ray import counting_on_ray
 
     folder = shop(tmp_path, 4)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, ignore_reinit_error=True)

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol.completion import complete, parse, swap_sides
 from creative4u.selector.protocol.questions import KEYS, mirror
-from data.creative_pair.check_reasons import check_reasoning
-from data.creative_pair.claims import plural, singular
 from data.creative_pair.facts import DEGREES, Facts, Text
-from data.creative_pair.grounded import reason
-from data.creative_pair.reasoning import Dropped, Grounded, Reasoned, swapped
-from data.creative_pair.rubric import answers, compare, lean
+from data.creative_pair.reasoning.add_reasoning import Dropped, Grounded, Reasoned, swapped
+from data.creative_pair.reasoning.check_claims import check_reasoning
+from data.creative_pair.reasoning.claims import plural, singular
+from data.creative_pair.reasoning.from_facts import reason
+from data.creative_pair.reasoning.rubric import answers, compare, lean
 
 GOOD = {**dict.fromkeys(DEGREES, 0.0), "size": 0.7, "whole": 1.0, "text": 0.2, "stand_out": 0.8}
 POINT = Text(words="MADE TO LAST", role="point")

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
-from data.sanity import DAMAGES, Sample, queries_of, sanity
-from data.world.typefaces import Typefaces
+from data.images.damaged_pairs import DAMAGES, Sample, queries_of, sanity
+from data.world.drawing.typefaces import Typefaces
 
 COLOURS = ((200, 30, 30), (30, 30, 200), (30, 150, 60))
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from data.creative_pair.significance import (
+from data.creative_pair.mining.significance import (
     critical_z,
     p_value,
     relative_gap,

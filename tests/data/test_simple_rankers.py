@@ -14,8 +14,8 @@ from PIL import Image, ImageFilter
 from creative4u.backbone.appearance import Appearance
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
-from data.creative_pair import ceiling as room
-from data.creative_pair.rankers import Fit, Sides, fit_pairwise, fit_pointwise
+from data.creative_pair.ceiling import ceiling as room
+from data.creative_pair.ceiling.rankers import Fit, Sides, fit_pairwise, fit_pointwise
 from data.creative_pair.rows import write_pairs
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from drawn_stock import drawn_stock
 from PIL import Image
 
-from data.singles import build_singles, draw_single, split_of, split_stock
-from data.world.render import Stock
+from data.images.single_images import build_singles, draw_single, split_of, split_stock
+from data.world.drawing.render import Stock
 
 
 def stocks() -> dict[str, Stock]:

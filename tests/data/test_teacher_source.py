@@ -13,9 +13,9 @@ from PIL import Image
 
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol.completion import complete
-from data.creative_pair.reasoning import Dropped, Reasoned, add_reasoning
+from data.creative_pair.reasoning.add_reasoning import Dropped, Reasoned, add_reasoning
+from data.creative_pair.reasoning.from_teacher import Teacher, TeacherConfig
 from data.creative_pair.rows import read_pairs
-from data.creative_pair.teacher import Teacher, TeacherConfig
 
 LINES = "\n".join([
     "same_image: two pictures. no", "too_similar: the sizes differ. no",

@@ -11,16 +11,16 @@ from PIL import Image, ImageDraw
 
 from creative4u.errors import InputError
 from creative4u.images import load_image
-from data.creative_pair.agreement import truth_agreement
+from data.creative_pair.ceiling.truth_agreement import truth_agreement
 from data.creative_pair.facts import read_facts
-from data.creative_pair.mine import mine
-from data.creative_pair.reasoning import reason_grounded
+from data.creative_pair.mining.image_metadata import read_shop
+from data.creative_pair.mining.mine import mine
+from data.creative_pair.reasoning.add_reasoning import reason_grounded
 from data.creative_pair.rows import read_pairs
-from data.creative_pair.shop import read_shop
 from data.world.build import build_world
-from data.world.catalogue import draw_catalogue
-from data.world.render import Stock
-from data.world.truth import read_truth
+from data.world.drawing.render import Stock
+from data.world.market.truth import read_truth
+from data.world.products.catalogue import draw_catalogue
 
 SIZE = {"seed": 11, "products": 4, "users": 200, "impressions": 60_000,
         "creatives_per_product": 6, "days": 3}

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import AssetError
-from data.world.catalogue import draw_catalogue, sellables
-from data.world.cutouts import Cutouts, dye, fetch_renders
-from data.world.photographs import find_photographs
-from data.world.typefaces import find_typefaces
+from data.world.drawing.photographs import find_photographs
+from data.world.drawing.typefaces import find_typefaces
+from data.world.products.catalogue import draw_catalogue, sellables
+from data.world.products.cutouts import Cutouts, dye, fetch_renders
 
 
 def test_every_sellable_thing_is_named_once_and_has_a_price() -> None:

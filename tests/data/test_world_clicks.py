@@ -8,8 +8,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from data.world.clicks import Market, build_market, click_logit, draw_clicks, expected_ctr, sigmoid
-from data.world.effects import (
+from data.world.market.clicks import (
+    Market,
+    build_market,
+    click_logit,
+    draw_clicks,
+    expected_ctr,
+    sigmoid,
+)
+from data.world.market.effects import (
     FACTORS,
     MATCH,
     attractiveness,
@@ -17,10 +24,10 @@ from data.world.effects import (
     features,
     saturate,
 )
-from data.world.exposure import POSITION_BIAS, build_shelf, policy_of_day
-from data.world.intents import intents_of, query_text
-from data.world.log import write_log
-from data.world.people import Goods, build_people, cumulate_rows, draw_rows
+from data.world.market.exposure import POSITION_BIAS, build_shelf, policy_of_day
+from data.world.market.impression_log import write_log
+from data.world.market.intents import intents_of, query_text
+from data.world.market.shoppers import Goods, build_people, cumulate_rows, draw_rows
 
 GOODS = Goods(["boot", "boot", "hat"], ["shoes", "shoes", "clothes"],
               [["warm"], ["light"], ["warm"]], [50.0, 80.0, 20.0])

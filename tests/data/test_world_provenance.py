@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from creative4u.errors import InputError
-from data.world import provenance
-from data.world.typefaces import Typefaces
+from data.world.drawing import provenance
+from data.world.drawing.typefaces import Typefaces
 
 
 def test_a_run_goes_on_only_with_what_it_began_with(tmp_path: Path,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from drawn_stock import drawn_stock, product
 
-from data.world.backgrounds import paint
-from data.world.creative import (
+from data.world.drawing.backgrounds import paint
+from data.world.drawing.creative_spec import (
     BACKDROPS,
     Backdrop,
     CreativeSpec,
@@ -16,7 +16,7 @@ from data.world.creative import (
     draw_creative,
     variant,
 )
-from data.world.render import at_size, render
+from data.world.drawing.render import at_size, render
 
 PLAIN = CreativeSpec(
     size=(400, 400), subject=Subject(extent=0.5, x=0.5, y=0.5, grain=0), backdrop=Backdrop("flat")

@@ -15,7 +15,7 @@ from creative4u.moon.catalogue.items import Item
 from creative4u.moon.encoder.content import Content
 from creative4u.moon.encoder.encoder import LOUD, RESIDUAL, Encoder
 from creative4u.moon.training.text_alignment import MeaningConfig, fit_meaning, ridge
-from data.named_pictures import stamps
+from data.images.named_images import stamps
 
 THINGS = ("boot", "lamp", "drum", "sofa", "kite")
 

@@ -2,7 +2,7 @@
 
     creative4u moon pretrain pictures=DIR worlds=DIR out=runs/moon/pretrain
 
-Pictures are a folder with a metadata.jsonl (`python -m data.named_pictures` makes one), worlds are
+Pictures are a folder with a metadata.jsonl (`python -m data.images.named_images` makes one), worlds are
 shops. Image + prompt -> title, attributes, main subject (PAPERS section 2), as a contrast: the
 vector of image and prompt must find the vector of its own answer among the batch's (our choice: the
 practical encoder has no decoder). Beside it the ConSE bridge teaches: over every image, named or
