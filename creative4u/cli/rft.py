@@ -35,7 +35,7 @@ def sft(recipe: Recipe, overrides: Overrides = None, json: Json = False) -> None
         from rft.recipe import load_recipe
 
         loaded = load_recipe(recipe, tuple(overrides or ()))
-        from rft.sft import main
+        from rft.training.sft import main
 
         folder = main(loaded)
     _done(folder, json)
@@ -51,7 +51,7 @@ def grpo(recipe: Recipe, overrides: Overrides = None, json: Json = False) -> Non
         from rft.recipe import load_recipe
 
         loaded = load_recipe(recipe, tuple(overrides or ()))
-        from rft.grpo import main
+        from rft.training.grpo import main
 
         folder = main(loaded)
     _done(folder, json)
@@ -73,8 +73,8 @@ def memory(
     """
     with working():
         from creative4u.backbone.names import BASES
-        from rft.memory import estimate
         from rft.recipe import load_recipe
+        from rft.tools.memory import estimate
 
         loaded = load_recipe(recipe, tuple(overrides or ()))
         told = estimate(loaded, loaded.base not in BASES if gpu is None else gpu, devices).told()
@@ -92,7 +92,7 @@ def merge(
     Example: `creative4u rft merge runs/sft-160m/1-pairs --out runs/merged`
     """
     with working():
-        from rft.merge import main
+        from rft.training.merge import main
 
         report = main(adapter, out)
     answer(report, json)
@@ -115,7 +115,7 @@ def probe(
     Example: `creative4u rft probe --singles singles.jsonl --out creative4u/selector/weights`
     """
     with working():
-        from rft.probe import main
+        from rft.evidence.fit_probe import main
 
         report = main(singles, out, train, test, pairs or (), cache)
     _tell(report, json)
@@ -133,7 +133,7 @@ def weigh(
     """
     with working():
         from creative4u.selector.loading import load_asker
-        from rft.weigh import weigh as fit
+        from rft.evidence.fit_weights import weigh as fit
 
         figures = fit(pairs, load_asker(), out, say)
     answer(figures, json)
@@ -152,7 +152,7 @@ def observe(
     """
     with working():
         from creative4u.selector.loading import load_judge
-        from rft.observe import observation_report
+        from rft.evidence.observation_report import observation_report
 
         report = observation_report(load_judge(str(model)), singles, limit)
     _tell(report, json)
@@ -172,7 +172,7 @@ def calibrate(
     """
     with working():
         from creative4u.serving.files.verdict_metrics import read_verdicts
-        from rft.calibrate import calibrate as fit
+        from rft.evidence.calibrate import calibrate as fit
 
         first, *more = (read_verdicts(file) for file in verdicts)
         figures = fit(first, model, *more)
@@ -209,7 +209,7 @@ def evaluate(
     with working():
         from data.creative_pair.facts import FACTS, read_facts
         from data.creative_pair.reasoning.claim_accuracy import BorneOut
-        from rft.report import Asked, main
+        from rft.report.evaluate import Asked, main
 
         known = read_facts(pairs.parent) if (pairs.parent / FACTS).is_file() else None
         checks = None if known is None else partial(BorneOut, known)

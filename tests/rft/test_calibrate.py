@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from creative4u.errors import InputError
 from creative4u.selector.config import FILE_NAME, JudgeConfig
-from rft.calibrate import calibrate, first_lean, fit_experts, fit_temperature
+from rft.evidence.calibrate import calibrate, first_lean, fit_experts, fit_temperature
 
 
 def test_overstated_odds_are_divided_by_the_factor_they_were_overstated_by() -> None:

@@ -12,11 +12,11 @@ from tiny_models import picture_files, tiny_idefics3, tiny_qwen3, tiny_qwen25
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.protocol.completion import complete
 from creative4u.selector.protocol.prompt import comparison_messages
-from rft import grpo as grpo_run
-from rft import rewards, sft
-from rft.model import with_lora
 from rft.recipe import Grpo, Lora, Stage
-from rft.rows import Row
+from rft.training import grpo as grpo_run
+from rft.training import rewards, sft
+from rft.training.policy import with_lora
+from rft.training.rows import Row
 
 CONFIG = JudgeConfig(observe=False, measure=False, match=False, image_side=64)
 

@@ -20,14 +20,14 @@ from creative4u.selector.decoding import guided_decoder
 from creative4u.selector.decoding.guided_decoder import greedy
 from creative4u.selector.judge import Judge
 from creative4u.selector.protocol.prompt import comparison_messages
-from rft import grpo as grpo_run
-from rft.grpo_rows import hard_pairs, order_rows
-from rft.merge import told, write_merged
-from rft.model import with_lora
 from rft.recipe import Collapse, Grpo, Lora
-from rft.rollout import GuidedRollout, draw_with, grouped
-from rft.rows import Row
-from rft.watch import fallen
+from rft.training import grpo as grpo_run
+from rft.training.grpo_monitor import fallen
+from rft.training.grpo_rows import hard_pairs, order_rows
+from rft.training.merge import told, write_merged
+from rft.training.policy import with_lora
+from rft.training.rollout import GuidedRollout, draw_with, grouped
+from rft.training.rows import Row
 
 CONFIG = JudgeConfig(observe=False, measure=False, match=False, image_side=64)
 

@@ -11,7 +11,7 @@ from tiny_models import tiny_idefics3
 from creative4u.selector.config import PAPER
 from creative4u.selector.protocol.completion import complete, swap_sides
 from creative4u.selector.protocol.prompt import comparison_messages
-from rft.held_out import _after, completed, verdicts
+from rft.report.held_out import _after, completed, verdicts
 
 Told = tuple[dict[str, Any], str, float | None]
 

@@ -5,9 +5,9 @@ import torch
 from tiny_models import tiny_idefics3, tiny_qwen25
 
 from creative4u.errors import InputError
-from rft.memory import GIB, MARGIN, Estimate, estimate, image_tokens, trained_parameters
-from rft.model import with_lora
 from rft.recipe import load_recipe
+from rft.tools.memory import GIB, MARGIN, Estimate, estimate, image_tokens, trained_parameters
+from rft.training.policy import with_lora
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from transformers import AutoModelForImageTextToText
 
 from creative4u.errors import InputError
 from creative4u.selector.config import FILE_NAME, JudgeConfig, read_config
-from rft import merge
-from rft.merge import DriftError, Parity, parity
-from rft.model import save_adapter, with_lora
 from rft.recipe import Lora
+from rft.training import merge
+from rft.training.merge import DriftError, Parity, parity
+from rft.training.policy import save_adapter, with_lora
 
 
 @pytest.fixture

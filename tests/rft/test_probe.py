@@ -9,8 +9,8 @@ import pytest
 from creative4u.errors import InputError
 from creative4u.selector.evidence.linear_probe import Probe, load_probe, pooled
 from creative4u.selector.evidence.properties import NAMES
-from rft import probe as probes
-from rft.probe import Pool, creatives, figures, fit
+from rft.evidence import fit_probe as probes
+from rft.evidence.fit_probe import Pool, creatives, figures, fit
 
 
 def test_pooling_keeps_cls_mean_and_deviation() -> None:

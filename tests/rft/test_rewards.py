@@ -12,9 +12,9 @@ from creative4u.schema import CreativePair
 from creative4u.selector.protocol.completion import complete, parse, swap_sides
 from creative4u.selector.protocol.prompt import clean_request, comparison_messages
 from creative4u.selector.protocol.questions import COMPARED
-from rft import rewards
-from rft.coherence import learn_weights
-from rft.rewards import coherence_with, swap_consistency
+from rft.training import rewards
+from rft.training.coherence_weights import learn_weights
+from rft.training.rewards import coherence_with, swap_consistency
 
 GOOD_A, GOOD_B = complete(LINES, "A"), complete(LINES, "B")
 EVEN = dict.fromkeys(COMPARED, 1.0)

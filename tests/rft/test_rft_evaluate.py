@@ -11,10 +11,10 @@ from reasoning_lines import LINES
 
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
-from rft import report
-from rft.card import card
-from rft.evaluate import Bootstrap, evaluate, matched
-from rft.plots import draw, reliability
+from rft.report import evaluate as report
+from rft.report.figures import Bootstrap, evaluate, matched
+from rft.report.model_card import card
+from rft.report.plots import draw, reliability
 
 ANSWERS = {"same_image": "no", "too_similar": "no", "query_hit": "A=B", "title_hit": "A>B",
            "text": "A<B", "props": "A=B", "layout": "A=B", "subject": "A>B",

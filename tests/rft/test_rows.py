@@ -3,7 +3,7 @@
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol.completion import complete, parse
 from creative4u.selector.protocol.questions import KEYS
-from rft.rows import cited, told_reasoning
+from rft.training.rows import cited, told_reasoning
 
 APART = "blur B+6 size A+2 clutter B+1"
 

@@ -17,8 +17,8 @@ from creative4u.selector.decoding.speculation import FILE_NAME
 from creative4u.selector.evidence.properties import NAMES
 from creative4u.selector.protocol.completion import parse
 from rft.recipe import Recipe
-from rft.rows import draw, read_jsonl, single_rows, told_reasoning
-from rft.sft import DONE, main
+from rft.training.rows import draw, read_jsonl, single_rows, told_reasoning
+from rft.training.sft import DONE, main
 
 PAIR = {
     "pair_id": "p0", "product_title": "Boot", "queries": ["boots"], "image_a": "0.png",

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rft.vllm_prompts import shortening, unexpanded
+from rft.training.vllm_prompts import shortening, unexpanded
 
 IMAGE = 9
 

@@ -10,10 +10,10 @@ from PIL import Image
 from reasoning_lines import LINES
 
 from creative4u.selector.protocol.completion import complete
-from rft import rewards
 from rft.recipe import Collapse
-from rft.samples import Sample, write_page
-from rft.watch import Watch
+from rft.training import rewards
+from rft.training.grpo_monitor import Watch
+from rft.training.sample_page import Sample, write_page
 
 GOOD = complete(LINES, "A")
 

@@ -14,7 +14,7 @@ from creative4u.selector.backends.prompt_only import PromptsOnly
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.evidence.properties import Match
 from creative4u.selector.judge import Judge
-from rft.weigh import NAMES, _evened, weigh
+from rft.evidence.fit_weights import NAMES, _evened, weigh
 
 
 class Eyes:

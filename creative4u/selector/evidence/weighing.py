@@ -2,7 +2,7 @@
 
 A small model compares poorly over a distance and adds up poorly; so what it has to weigh stands in
 its prompt in one place, and may be weighed beforehand with weights that were learnt from training
-labels (`rft.weigh`). Source: our choice, docs/experiments.md.
+labels (`rft.evidence.fit_weights`). Source: our choice, docs/experiments.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An adapter and training pairs in, CPU seconds of plain and of guided generation out.
 
-Run: python -m rft.rollout_bench grpo-160m adapter=runs/sft-160m/1-pairs grpo.pairs=1
+Run: python -m rft.tools.rollout_bench grpo-160m adapter=runs/sft-160m/1-pairs grpo.pairs=1
 
 Plain is what TRL's trainer does without a `rollout_func`: `generate` of the policy, every prompt of
 a group read for itself, every token written one by one. Both draw at the same temperature for the
@@ -19,14 +19,14 @@ from typing import Any
 import torch
 
 from creative4u.selector.decoding.bfloat16_layers import halved
-from rft.grpo import vision_tokens
-from rft.grpo_rows import order_rows, training_pairs
-from rft.merge import write_merged
-from rft.model import cached_vision, load_base, policy
 from rft.recipe import Recipe, judge_config, load_recipe
-from rft.rewards import answers_of
-from rft.rollout import GuidedRollout, draw_with, images_of
-from rft.rows import as_dataset, draw
+from rft.training.grpo import vision_tokens
+from rft.training.grpo_rows import order_rows, training_pairs
+from rft.training.merge import write_merged
+from rft.training.policy import cached_vision, load_base, policy
+from rft.training.rewards import answers_of
+from rft.training.rollout import GuidedRollout, draw_with, images_of
+from rft.training.rows import as_dataset, draw
 
 
 def prompts_of(recipe: Recipe, model: Any, processor: Any) -> list[Any]:

@@ -21,11 +21,13 @@ from creative4u.errors import Creative4UError, InputError
 from creative4u.selector.config import FILE_NAME, JudgeConfig
 from creative4u.selector.decoding.bfloat16_layers import halved
 from creative4u.selector.loading import judge_of
-from rft import rewards
-from rft.coherence import learn_weights
-from rft.grpo_rows import grpo_rows, training_pairs
-from rft.metrics_file import reporters
-from rft.model import (
+from rft.recipe import Grpo, Recipe, judge_config
+from rft.training import rewards
+from rft.training.coherence_weights import learn_weights
+from rft.training.grpo_monitor import Watch
+from rft.training.grpo_rows import grpo_rows, training_pairs
+from rft.training.metrics_file import reporters
+from rft.training.policy import (
     cached_vision,
     checkpoints,
     half_precision_pays,
@@ -33,12 +35,10 @@ from rft.model import (
     policy,
     save_adapter,
 )
-from rft.recipe import Grpo, Recipe, judge_config
-from rft.rewards import Reward
-from rft.rollout import GuidedRollout, Rollout
-from rft.rows import Row, as_dataset
-from rft.vllm_prompts import shortening
-from rft.watch import Watch
+from rft.training.rewards import Reward
+from rft.training.rollout import GuidedRollout, Rollout
+from rft.training.rows import Row, as_dataset
+from rft.training.vllm_prompts import shortening
 
 log = logging.getLogger(__name__)
 DONE = "done.json"

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol.questions import COMPARED
-from rft.rewards import SIGN
+from rft.training.rewards import SIGN
 
 LEAST = 20  # pairs; fewer teach nothing
 

@@ -20,11 +20,11 @@ from creative4u.selector.config import read_config
 from creative4u.selector.loading import EMBEDDED, embedded_adapter, load_judge
 from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
 from creative4u.serving.files.verdict_metrics import read_verdicts
-from rft.card import card
-from rft.evaluate import Judged, evaluate, matched
-from rft.plots import draw as draw_plots
-from rft.rows import draw
-from rft.sft import read_pairs
+from rft.report.figures import Judged, evaluate, matched
+from rft.report.model_card import card
+from rft.report.plots import draw as draw_plots
+from rft.training.rows import draw
+from rft.training.sft import read_pairs
 
 BATCH = 8  # pairs
 

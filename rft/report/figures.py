@@ -20,7 +20,7 @@ from creative4u.errors import InputError
 from creative4u.metrics import expected_calibration_error
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol.questions import KEYS
-from rft.calibrate import LEAST, fit_temperature
+from rft.evidence.calibrate import LEAST, fit_temperature
 
 Floats = npt.NDArray[np.float64]
 Row = Mapping[str, Any]

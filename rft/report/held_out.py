@@ -1,6 +1,6 @@
 """An adapter and pairs that it was not trained on in, verdicts and their figures out, many at once.
 
-Run: python -m rft.held_out ADAPTER --pairs DIR/pairs.jsonl --out runs/held-out --split validation
+Run: python -m rft.report.held_out ADAPTER --pairs DIR/pairs.jsonl --out runs/held-out --split validation
 
 Plain greedy generation in large batches, for a GPU: thousands of pairs in a minute, where the judge
 with its guided decoder takes them one by one. The prompts, the parser, the verdict and the figures
@@ -29,12 +29,12 @@ from creative4u.selector.protocol.completion import parse
 from creative4u.selector.protocol.prompt import weighed_first
 from creative4u.selector.protocol.questions import SIDES
 from creative4u.selector.verdict import Judged, verdict
-from rft.evaluate import evaluate
-from rft.grpo import vision_tokens
-from rft.grpo_rows import order_rows
-from rft.model import load_base
-from rft.rows import Row, draw, read_jsonl
-from rft.sft import read_pairs
+from rft.report.figures import evaluate
+from rft.training.grpo import vision_tokens
+from rft.training.grpo_rows import order_rows
+from rft.training.policy import load_base
+from rft.training.rows import Row, draw, read_jsonl
+from rft.training.sft import read_pairs
 
 ROWS, VERDICTS, FIGURES = "rows.jsonl", "verdicts.jsonl", "figures.json"
 LONGEST = 448  # tokens of a completion

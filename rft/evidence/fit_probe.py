@@ -26,8 +26,8 @@ from creative4u.images import load_image
 from creative4u.metrics import auc
 from creative4u.selector.evidence.linear_probe import Probe, pooled
 from creative4u.selector.evidence.properties import NAMES
-from rft.rows import read_jsonl
-from rft.sft import read_pairs
+from rft.training.rows import read_jsonl
+from rft.training.sft import read_pairs
 
 PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
 PRESENT, ABSENT = 0.35, 0.1  # a fact at least this, or at most that, is plainly there or not

@@ -14,8 +14,8 @@ from creative4u.errors import InputError
 from creative4u.images import load_image
 from creative4u.selector.evidence.properties import NAMES, TOP
 from creative4u.selector.judge import Judge
-from rft.probe import Figures, figures, known_facts
-from rft.rows import draw, read_jsonl
+from rft.evidence.fit_probe import Figures, figures, known_facts
+from rft.training.rows import draw, read_jsonl
 
 AT_ONCE = 16
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from creative4u.images import image_hash
 from creative4u.selector.backends.local import LocalBackend
 from creative4u.selector.decoding.guided_decoder import Written
-from rft.merge import write_merged
+from rft.training.merge import write_merged
 
 Rollout = Callable[[list[Any], Any], dict[str, Any]]
 

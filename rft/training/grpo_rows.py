@@ -18,8 +18,8 @@ from creative4u.schema import CreativePair
 from creative4u.selector.judge import Judge, PairRequest
 from creative4u.selector.protocol.questions import MIRROR, mirror
 from rft.recipe import Grpo, Recipe
-from rft.rows import ORDERS, Row, draw, read_jsonl
-from rft.sft import read_pairs
+from rft.training.rows import ORDERS, Row, draw, read_jsonl
+from rft.training.sft import read_pairs
 
 ROWS = "rows.jsonl"
 

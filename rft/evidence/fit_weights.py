@@ -30,8 +30,8 @@ from creative4u.images import load_image
 from creative4u.schema import CreativePair
 from creative4u.selector.evidence.weighing import BEARING, KNOTS
 from creative4u.selector.judge import Judge, PairRequest
-from rft.rows import read_jsonl
-from rft.sft import read_pairs
+from rft.training.rows import read_jsonl
+from rft.training.sft import read_pairs
 
 NAMES = tuple(name for key, names in BEARING.items() if key != "click" for name in names)
 FOR = {"words", "query", "title", "whole", "stand_out"}  # more of it never counts against

@@ -1,4 +1,4 @@
-"""The figures of `rft.evaluate` in, one picture with four panels out."""
+"""The figures of `rft.report.figures` in, one picture with four panels out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from rft.evaluate import Judged
+from rft.report.figures import Judged
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

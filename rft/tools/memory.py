@@ -11,7 +11,7 @@ folder's, or SHAPES for hub models, so that nothing is downloaded). The rest is 
   section 4, flash attention), of one layer only and one input a layer where they are checkpointed
   (on a GPU), doubled in float32;
 - logits: of every token at once in SFT (value, float32 copy, gradient), of one tile in GRPO;
-- vision features of up to 4,096 images that Idefics3 runs keep (`rft.model.cached_vision`);
+- vision features of up to 4,096 images that Idefics3 runs keep (`rft.training.policy.cached_vision`);
 - vLLM (colocated): its own weights and the key-value cache of a step's completions; it sleeps while
   the update runs, so the need is the larger of the two, never their sum.
 
@@ -31,8 +31,8 @@ from transformers import AutoConfig, AutoModelForImageTextToText, Qwen2_5_VLConf
 from creative4u.backbone.names import BASES, base_folder
 from creative4u.errors import InputError
 from creative4u.selector.config import JudgeConfig
-from rft.model import CACHED, TARGETS
 from rft.recipe import Recipe
+from rft.training.policy import CACHED, TARGETS
 
 GIB = 2**30
 MARGIN = 1.15

@@ -25,8 +25,9 @@ from creative4u.schema import CreativePair
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.decoding.speculation import write_usual_lines
 from creative4u.selector.loading import judge_of
-from rft.metrics_file import MetricsFile, reporters
-from rft.model import (
+from rft.recipe import Recipe, Stage, judge_config
+from rft.training.metrics_file import MetricsFile, reporters
+from rft.training.policy import (
     cached_vision,
     checkpoints,
     half_precision_pays,
@@ -35,8 +36,15 @@ from rft.model import (
     policy,
     save_adapter,
 )
-from rft.recipe import Recipe, Stage, judge_config
-from rft.rows import Row, as_dataset, completion_text, draw, pair_rows, read_jsonl, single_rows
+from rft.training.rows import (
+    Row,
+    as_dataset,
+    completion_text,
+    draw,
+    pair_rows,
+    read_jsonl,
+    single_rows,
+)
 
 log = logging.getLogger(__name__)
 DONE = "done.json"

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rft.metrics_file import MetricsFile
 from rft.recipe import Collapse
-from rft.rewards import Reward, answers_of, swap_consistency
-from rft.samples import Sample, write_page
+from rft.training.metrics_file import MetricsFile
+from rft.training.rewards import Reward, answers_of, swap_consistency
+from rft.training.sample_page import Sample, write_page
 
 SHOWN = 8  # completions on a page of samples
 
