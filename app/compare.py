@@ -15,8 +15,8 @@ from typing import Literal, Protocol
 
 from PIL import Image
 
-from app.store import Store
-from app.turns import Turns
+from app.history import Store
+from app.visitor_queue import Turns
 from creative4u.errors import Creative4UError, ImageError, InputError
 from creative4u.images import encode, load_image
 from creative4u.schema import Order, Side, Verdict

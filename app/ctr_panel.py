@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from app import render
-from app.store import Saved, Store
+from app.history import Saved, Store
 from creative4u.ctr.cold_start.scorer import Reading, load_scorer
 from creative4u.errors import Creative4UError, InputError
 from creative4u.images import load_image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from app.store import Saved, Store
+from app.history import Saved, Store
 from creative4u.schema import CreativePair, Side
 
 _WORDS = {"A": "A", "B": "B", "tie": "tie", "both_bad": "both bad"}

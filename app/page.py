@@ -16,9 +16,9 @@ from starlette.middleware import Middleware
 from app import render, tab_best_of, tab_compare, tab_history
 from app.compare import Desk, Judges
 from app.ctr_panel import Ctr
-from app.guard import Guard
+from app.history import Store
 from app.moon_panel import Moon, load_moon
-from app.store import Store
+from app.upload_guard import Guard
 from creative4u.errors import InputError
 from creative4u.selector.judge import PairRequest
 

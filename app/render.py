@@ -11,10 +11,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from PIL.Image import Image
 
-from app import sentences
+from app import wording
 from app.best_of import RankView
 from app.compare import View
-from app.store import Saved
+from app.history import Saved
 from creative4u.images import encode, load_image
 from creative4u.schema import Order, Side, Verdict
 
@@ -36,7 +36,7 @@ def cards(pictures: dict[Side, bytes], observed: dict[Side, str],
     """Both images side by side, the chosen one framed, each with what the model saw in it."""
     sides = [{"side": side, "uri": data_uri(pictures[side]),
               "chosen": verdict is not None and verdict.choice == side,
-              "seen": sentences.seen(observed[side]) if side in observed else None}
+              "seen": wording.seen(observed[side]) if side in observed else None}
              for side in ("A", "B")]
     return _fill("cards.html", sides=sides, decided=verdict is not None,
                  folded=folded)
@@ -65,19 +65,19 @@ def ranking(view: RankView) -> str:
 
 def outcome(verdict: Verdict) -> str:
     """The choice, how sure, and whether both orders agree."""
-    return _fill("outcome.html", verdict=verdict, headline=sentences.headline(verdict),
-                 sureness=sentences.sureness(verdict), agreement=sentences.agreement(verdict))
+    return _fill("outcome.html", verdict=verdict, headline=wording.headline(verdict),
+                 sureness=wording.sureness(verdict), agreement=wording.agreement(verdict))
 
 
 def protocol(verdict: Verdict) -> str:
     """The protocol as a table: question, judgement, reason."""
-    return _fill("protocol.html", rows=sentences.table(verdict))
+    return _fill("protocol.html", rows=wording.table(verdict))
 
 
 def thinking(reasoning: dict[Order, str], finished: bool) -> str:
     """The reasoning of each presentation order, growing or finished (then folded away)."""
-    orders = [{"order": order, "lines": [(sentences.SHORT.get(key, ""), said) for key, said
-                                         in sentences.lines(reasoning[order])]}
+    orders = [{"order": order, "lines": [(wording.SHORT.get(key, ""), said) for key, said
+                                         in wording.lines(reasoning[order])]}
               for order in ("AB", "BA") if order in reasoning]
     return _fill("thinking.html", orders=orders, finished=finished)
 
@@ -104,7 +104,7 @@ def asked(saved: Saved) -> str:
 
 def history(saved: list[Saved], more: bool) -> str:
     """The history's list; each row is a button that carries its comparison's id."""
-    rows = [{"one": one, "headline": sentences.headline(one.verdict),
+    rows = [{"one": one, "headline": wording.headline(one.verdict),
              "thumbs": {side: data_uri(jpeg, THUMB_SIDE) for side, jpeg in one.pictures.items()}}
             for one in saved]
     return _fill("history.html", rows=rows, more=more)

@@ -8,9 +8,9 @@ import gradio as gr
 
 from app import render, uploads
 from app.best_of import RankView, best_of, read_all
+from app.cancellation import Stops
 from app.compare import OVER, Desk
-from app.panel import Updates
-from app.stops import Stops
+from app.result_panel import Updates
 
 IDLE = """<div class="c4-idle"><h2>Which of many is best?</h2>
 <p>Add two or more images for one product. They meet in pairs, as in the Compare tab, and you get

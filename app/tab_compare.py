@@ -9,12 +9,12 @@ from pathlib import Path
 import gradio as gr
 
 from app import render
-from app.aside import PATIENCE, Aside, Asides
+from app.background_task import PATIENCE, Aside, Asides
+from app.cancellation import Stops
 from app.compare import OVER, Desk, View, compare, read
 from app.ctr_panel import Ctr
 from app.moon_panel import Moon
-from app.panel import Panel, Updates
-from app.stops import Stops
+from app.result_panel import Panel, Updates
 from app.uploads import as_sent
 from creative4u.errors import ImageError
 

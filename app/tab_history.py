@@ -11,7 +11,7 @@ from app import render
 from app.compare import Desk
 from app.ctr_panel import Ctr
 from app.export import export_zip
-from app.panel import Panel, Updates
+from app.result_panel import Panel, Updates
 from creative4u.errors import InputError
 
 DELETE = "Delete this comparison"

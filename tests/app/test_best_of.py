@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from app import render
 from app.best_of import RankView, best_of
 from app.compare import Desk
-from app.store import Store
+from app.history import Store
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from fake_moon import Colours
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
+from app.history import Store
 from app.moon_panel import Moon
 from app.page import start
-from app.store import Store
 from creative4u.moon.catalogue.items import Item
 from creative4u.moon.index.catalogue_index import Shelf, open_shelf
 from creative4u.moon.index.faiss_index import IndexConfig

@@ -11,7 +11,7 @@ from fake_judge import FakeJudge, reasoning
 from PIL import Image, ImageDraw
 
 from app.compare import Desk, View, check, compare
-from app.store import Store
+from app.history import Store
 from creative4u.images import load_image
 
 

@@ -10,8 +10,8 @@ from fake_judge import FakeJudge, verdict
 from PIL import Image
 
 from app.ctr_panel import Ctr, drawn, leaning, warning
+from app.history import Store
 from app.page import build
-from app.store import Store
 from creative4u.ctr.cold_start.scorer import Reading
 from creative4u.errors import BackendError
 from creative4u.images import encode

@@ -9,7 +9,7 @@ from PIL import Image
 from sqlalchemy import create_engine, text
 
 from app.export import export_zip
-from app.store import Store
+from app.history import Store
 from creative4u.errors import InputError
 from creative4u.images import encode, load_image
 from creative4u.schema import CreativePair

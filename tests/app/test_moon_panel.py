@@ -14,9 +14,9 @@ from fake_judge import FakeJudge
 from fake_moon import Colours
 from PIL import Image
 
+from app.history import Store
 from app.moon_panel import Moon, load_moon
 from app.page import build
-from app.store import Store
 from creative4u.errors import BackendError
 from creative4u.moon.catalogue.items import Item
 from creative4u.moon.encoder.content import Content

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from fake_judge import FakeJudge
 
+from app.history import Store
 from app.page import start
-from app.store import Store
 from creative4u.errors import InputError
 
 

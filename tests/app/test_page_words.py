@@ -8,9 +8,9 @@ import pytest
 from fake_judge import reasoning, verdict
 from PIL import Image
 
-from app import render, sentences
+from app import render, wording
 from app.compare import View
-from app.store import Saved
+from app.history import Saved
 from creative4u.images import encode
 from creative4u.schema import OrderVerdict
 from creative4u.selector.protocol.questions import QUESTIONS, mirror
@@ -24,18 +24,18 @@ EVIL = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>"
     (0.52, "Only just A: 52%"),
 ])
 def test_sureness_is_said_in_words(probability: float, begins: str) -> None:
-    assert sentences.sureness(verdict("A", probability)).startswith(begins)
+    assert wording.sureness(verdict("A", probability)).startswith(begins)
 
 
 def test_ties_and_close_calls_name_no_side() -> None:
     for choice, headline in (("tie", "No real difference"), ("inconclusive", "Too close to call")):
         told = verdict("A").model_copy(update={"choice": choice})
-        assert sentences.headline(told).startswith(headline)
+        assert wording.headline(told).startswith(headline)
         assert "✓ Choice" not in render.cards({"A": JPEG, "B": JPEG}, {}, told)
 
 
 def test_the_table_has_a_row_a_question_with_its_reason() -> None:
-    rows = sentences.table(verdict("B"))
+    rows = wording.table(verdict("B"))
     assert [row.question for row in rows] == [question.ask for question in QUESTIONS]
     title = rows[3]
     assert (title.judgement, title.leans) == ("B is better", "B")
@@ -50,24 +50,24 @@ def test_a_row_says_where_the_other_order_judged_otherwise() -> None:
     other = OrderVerdict(order="BA", choice="B", probability_a=0.4,
                          answers=mirror(told.answers), reasoning=reasoning("B"))
     told = told.model_copy(update={"orders": (told.orders[0], other), "consistent": False})
-    assert [row.swapped for row in sentences.table(told)] == [
+    assert [row.swapped for row in wording.table(told)] == [
         None, None, "B is better", "B is better", None, None, None, "B is better", None, "B"]
-    assert sentences.agreement(told).endswith("the choice was not the same.")
+    assert wording.agreement(told).endswith("the choice was not the same.")
 
 
 def test_half_written_reasoning_is_shown_as_far_as_it_goes() -> None:
-    assert sentences.lines("same_image: no twin. no\ntitle_hit: A shows th") == [
+    assert wording.lines("same_image: no twin. no\ntitle_hit: A shows th") == [
         ("same_image", "no twin."), ("title_hit", "A shows th")]
-    assert sentences.lines("title_h") == [("", "title_h")]
+    assert wording.lines("title_h") == [("", "title_h")]
 
 
 def test_degrees_become_meters_and_other_text_stays_text() -> None:
-    meters, like = sentences.seen("size 63 stand_out 09 edge 45 shine 90 like running shoe")
+    meters, like = wording.seen("size 63 stand_out 09 edge 45 shine 90 like running shoe")
     assert [(meter.label, round(meter.share, 2)) for meter in meters] == [
         ("Product size", 0.7), ("Stands out", 0.1), ("Product at the edge", 0.5),
         ("Shine", 1.0)]
     assert like == "running shoe"
-    assert sentences.seen("A red bag.") == ([], "A red bag.")
+    assert wording.seen("A red bag.") == ([], "A red bag.")
 
 
 def test_the_report_needs_nothing_but_itself_and_escapes_everything() -> None:

@@ -11,7 +11,7 @@ import gradio as gr
 from app import render
 from app.compare import View
 from app.ctr_panel import Ctr
-from app.store import Saved, Store
+from app.history import Saved, Store
 from creative4u.errors import InputError
 
 Updates = dict[Any, Any]  # component -> its update, as Gradio takes them
