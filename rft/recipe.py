@@ -44,7 +44,7 @@ class Stage(Record):
 
 
 class Weights(Record):
-    """How much each reward of `rft.training.rewards` counts in the sum (our choice; 0 leaves it out)."""
+    """How much each reward of `rft.training.rewards` counts (our choice; 0 leaves it out)."""
 
     format: float = Field(0.2, ge=0)
     accuracy: float = Field(1.0, ge=0)

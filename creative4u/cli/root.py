@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from creative4u.cli import bench, ctr, data, moon, rft, serve
-from creative4u.cli import judge as cli_files
+from creative4u.cli import judge as judge_verbs
 from creative4u.cli.console import print_json, quiet, verbs, working
 
 Title = Annotated[str, typer.Option("--title", help="The product title, as shoppers see it.")]
@@ -95,8 +95,8 @@ def rank(
         show_ranking(ranking)
 
 
-app.command()(cli_files.judge)
-app.command()(cli_files.evaluate)
+app.command()(judge_verbs.judge)
+app.command()(judge_verbs.evaluate)
 app.command()(serve.serve)
 
 

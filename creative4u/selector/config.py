@@ -25,8 +25,9 @@ class JudgeConfig(Record):
     `read` reads the words on each image (OCR) and tells how many lines there are and how many of
     the queries they meet; the words themselves are not shown to the model.
 
-    `weights` are what each degree is worth, log odds at `differences.KNOTS` (`rft.evidence.fit_weights`); the
-    prompt then tells what speaks for whom and how much. Empty: it tells who has more of what.
+    `weights` are what each degree is worth, log odds at `weighing.KNOTS`
+    (`rft.evidence.fit_weights`); the prompt then tells what speaks for whom and how much. Empty: it
+    tells who has more of what.
 
     `first_lean` is the log odds that the model gives to whatever is shown first; it is taken off,
     so that no place wins (contextual calibration, Zhao et al. 2021, on the two orders).

@@ -58,7 +58,7 @@ OnEvent = Callable[[Observed | Reasoning], None]
 
 
 class Evidence(Protocol):
-    """What is measured and recognised beside the model, from `creative4u.selector.evidence.image_evidence`."""
+    """What is measured and recognised beside the model, from `evidence.image_evidence`."""
 
     def seen(
         self, images: Sequence[Image], probe: bool

@@ -30,7 +30,7 @@ BATCH = 8  # pairs
 
 
 class Checks(Protocol):
-    """What looks claims up in the facts; the data room has one (`data.creative_pair.reasoning.claim_accuracy`)."""
+    """What looks claims up in the facts; the data room's is `claim_accuracy`."""
 
     def add(self, reasoning: str, pair: CreativePair, click: Side) -> None: ...
 

@@ -1,6 +1,6 @@
 """An adapter and pairs that it was not trained on in, verdicts and their figures out, many at once.
 
-Run: python -m rft.report.held_out ADAPTER --pairs DIR/pairs.jsonl --out runs/held-out --split validation
+Run: python -m rft.report.held_out ADAPTER --pairs DIR/pairs.jsonl --split validation --out runs
 
 Plain greedy generation in large batches, for a GPU: thousands of pairs in a minute, where the judge
 with its guided decoder takes them one by one. The prompts, the parser, the verdict and the figures

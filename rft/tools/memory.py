@@ -11,7 +11,7 @@ folder's, or SHAPES for hub models, so that nothing is downloaded). The rest is 
   section 4, flash attention), of one layer only and one input a layer where they are checkpointed
   (on a GPU), doubled in float32;
 - logits: of every token at once in SFT (value, float32 copy, gradient), of one tile in GRPO;
-- vision features of up to 4,096 images that Idefics3 runs keep (`rft.training.policy.cached_vision`);
+- vision features of up to 4,096 images that Idefics3 runs keep (`policy.cached_vision`);
 - vLLM (colocated): its own weights and the key-value cache of a step's completions; it sleeps while
   the update runs, so the need is the larger of the two, never their sum.
 

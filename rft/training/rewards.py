@@ -83,7 +83,7 @@ def fairness(
 
 
 def coherence_with(weights: Mapping[str, float]) -> Reward:
-    """The reward of protocol answers that support the choice, by weights from `rft.training.coherence_weights`.
+    """The reward of protocol answers that support the choice, weighed by `coherence_weights`.
 
     It is the probability of the choice given the seven comparisons, sigmoid(+-sum of w x): one half
     where all are equal, near 0 where they speak against the choice.

@@ -2,11 +2,12 @@
 
     creative4u moon pretrain pictures=DIR worlds=DIR out=runs/moon/pretrain
 
-Pictures are a folder with a metadata.jsonl (`python -m data.images.named_images` makes one), worlds are
-shops. Image + prompt -> title, attributes, main subject (PAPERS section 2), as a contrast: the
-vector of image and prompt must find the vector of its own answer among the batch's (our choice: the
-practical encoder has no decoder). Beside it the ConSE bridge teaches: over every image, named or
-not, the student's similarities to a set of words follow the teacher's (KL divergence).
+Pictures are a folder with a metadata.jsonl (`python -m data.images.named_images` makes one),
+worlds are shops. Image + prompt -> title, attributes, main subject (MOON, arXiv 2511.11305),
+as a contrast: the vector of image and prompt must find the vector of its own answer among
+the batch's (our choice: the practical encoder has no decoder). Beside it the ConSE bridge teaches:
+over every image, named or not, the student's similarities to a set of words follow the
+teacher's (KL divergence).
 """
 
 from __future__ import annotations

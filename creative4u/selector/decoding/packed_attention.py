@@ -6,8 +6,8 @@ they were written (transformers' own cache is copied whole at each step). The wo
 before a prompt's first image are the same in both orders of a pair: they are read once. After the
 prompt, attention takes at most BLOCK queries at a time over keys up to the next multiple of REACH,
 in blocks whose products come out the same whatever else is in them (`_sizes`): where those of the
-linear layers do not depend on the number of rows either (`creative4u.selector.decoding.bfloat16_layers`), a row gets
-the same bits alone or in a batch, token by token or in chunks.
+linear layers do not depend on the number of rows either (`bfloat16_layers`), a row gets the same
+bits alone or in a batch, token by token or in chunks.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One set of prompts, asked in several ways: do they choose the same, with the same probabilities?
 
-    python creative4u/serving/bench/parity.py FOLDER ask pairs.jsonl 200 [MODEL]
-    python creative4u/serving/bench/parity.py FOLDER WAY[,WAY...] [PAIRS]
-    python creative4u/serving/bench/parity.py FOLDER compare
+    python -m creative4u.serving.bench.parity FOLDER ask pairs.jsonl 200 [MODEL]
+    python -m creative4u.serving.bench.parity FOLDER WAY[,WAY...] [PAIRS]
+    python -m creative4u.serving.bench.parity FOLDER compare
 
 FOLDER holds the prompts, a file for each way that was run, and nothing else; a way goes on where it
 was stopped; ways with a comma between share a process. Ways: `here` (as `creative4u judge` does it,

@@ -1,6 +1,6 @@
 """Where the time of judging in process goes: pairs in, CPU seconds by part out.
 
-    python creative4u/serving/bench/profile_judge.py pairs.jsonl 8 [float32] [undrafted]
+    python -m creative4u.serving.bench.profile_judge pairs.jsonl 8 [float32] [undrafted]
 
 `float32` keeps the products in float32, `undrafted` writes one token a pass.
 """
@@ -41,9 +41,9 @@ def main(path: Path, count: int, options: Sequence[str]) -> dict[str, Any]:
     """CPU seconds a pair, of reading prompts and of writing, and how many passes that took."""
     from creative4u.selector.decoding import guided_decoder
 
-    guided_decoder.PackedRows = Watched  # type: ignore[misc]
+    vars(guided_decoder)["PackedRows"] = Watched
     if "float32" in options:
-        loading.halved = lambda model: model  # type: ignore[assignment]
+        vars(loading)["halved"] = lambda model: model
     if "undrafted" in options:
         guided_decoder.GuidedDecoder._draft = lambda *_: []  # type: ignore[method-assign]
     judge = loading.load_judge()

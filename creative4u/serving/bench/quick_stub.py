@@ -1,6 +1,6 @@
 """A stub OpenAI server that costs little: the first image leads where its data is the longer.
 
-    python creative4u/serving/bench/quick_stub.py PORT [SECONDS] [DIES_AFTER]
+    python -m creative4u.serving.bench.quick_stub PORT [SECONDS] [DIES_AFTER]
 
 Each answer comes after SECONDS; after DIES_AFTER answers the process ends without a word. The
 answer's tokens are few, so that a hundred thousand pairs are a matter of minutes.
@@ -15,10 +15,18 @@ import re
 import sys
 from typing import ClassVar
 
-from reasoning_lines import LINES
-
 from creative4u.selector.protocol.completion import complete
 
+LINES = """same_image: different pictures. no
+too_similar: plain differences. no
+query_hit: both show a boot. A=B
+title_hit: A shows the whole boot; B cuts its toe off. A>B
+text: B names the price. A<B
+props: none in either. A=B
+layout: no borders. A=B
+subject: A is larger. A>B
+background: A is calm; B is cluttered. A>B
+click: A leads on title_hit, subject, background; B leads on text"""
 _URLS = re.compile(rb"data:image/[a-z]+;base64,([^\"]*)\"")
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
@@ -28,7 +36,9 @@ def answer(choice: str) -> bytes:
     text = complete(LINES, choice)
     place = text.rindex("<answer>") + len("<answer>")
     odds = {choice: -0.127, "AB".replace(choice, ""): -2.127}
-    pieces = [(text[:place], {text[:place]: 0.0}), (choice, odds), ("</answer>", {"</answer>": 0})]
+    pieces: list[tuple[str, dict[str, float]]] = [
+        (text[:place], {text[:place]: 0.0}), (choice, odds), ("</answer>", {"</answer>": 0.0})
+    ]  # fmt: skip
     content = [
         {"token": token, "logprob": listed[token],
          "top_logprobs": [{"token": one, "logprob": value} for one, value in listed.items()]}

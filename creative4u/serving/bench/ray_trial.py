@@ -1,6 +1,6 @@
 """A file of pairs judged by the real model on a local cluster of two nodes, one killed midway.
 
-    python creative4u/serving/bench/ray_trial.py FOLDER pairs.jsonl 24
+    python -m creative4u.serving.bench.ray_trial FOLDER pairs.jsonl 24
 
 Prints one JSON object; the same pairs are judged in this process first.
 """
@@ -46,7 +46,7 @@ def main(folder: Path, pairs: Path, limit: int) -> dict[str, Any]:
     signed = folder / "signed"
     signed.write_text("")
     os.environ["RAY_TRIAL_SIGNED"] = str(signed.absolute())
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
     here, there = folder / "here.jsonl", folder / "there.jsonl"
     options = BatchConfig(limit=limit, resume=False, progress=False)
     judge_pairs(pairs, here, InProcess(load_judge(), BATCH), options)

@@ -1,6 +1,6 @@
 """A folder for scratch in, figures of the batch judge under stress out, with the real command.
 
-    python creative4u/serving/bench/stress.py FOLDER [bad-rows] [ctrl-c] [outage] [two-servers] [memory]
+    python -m creative4u.serving.bench.stress FOLDER [bad-rows|ctrl-c|outage|two-servers|memory]
 
 Servers are stubs, so what is measured is the judge and not a model. Each line is one JSON object.
 """
@@ -23,9 +23,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-TESTS = Path(__file__).parents[1]
-STUB = Path(__file__).with_name("quick_stub.py")
-ENV = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), str(TESTS.parent)))}
 CREATIVE4U = [sys.executable, "-c", "from creative4u.cli import main; main()"]
 BAD = ("bad_row", "bad_row", "bad_image", "bad_image", "bad_image")
 
@@ -38,8 +35,9 @@ def free_port() -> int:
 
 def stub(port: int, seconds: float = 0.0, dies_after: int = -1) -> subprocess.Popen[bytes]:
     """A stub server that listens when this returns."""
-    words = [sys.executable, str(STUB), str(port), str(seconds), str(dies_after)]
-    process = subprocess.Popen(words, env=ENV)
+    program = "creative4u.serving.bench.quick_stub"
+    words = [sys.executable, "-m", program, str(port), str(seconds), str(dies_after)]
+    process = subprocess.Popen(words)
     while True:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -76,7 +74,7 @@ def judge(
 ) -> subprocess.Popen[str]:
     words = [*CREATIVE4U, "judge", str(pairs), "-o", str(out), "--json", *more]
     words += [word for url in urls for word in ("--model", url)]
-    return subprocess.Popen(words, env=ENV, text=True, stdout=subprocess.PIPE, stderr=told)
+    return subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=told)
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
@@ -204,7 +202,8 @@ def memory(folder: Path, count: int = 100_000) -> dict[str, Any]:
     pairs, expected = write_pairs(folder, count)
     port = free_port()
     server = stub(port)
-    out, peaks = folder / "many.jsonl", {}
+    out = folder / "many.jsonl"
+    peaks: dict[int, float | None] = {}
     began = time.perf_counter()
     # a progress bar of so many rows fills a pipe that nobody empties
     process = judge(pairs, out, url(port), more=("--concurrency", "8"), told=subprocess.DEVNULL)

@@ -16,7 +16,7 @@ from creative4u.selector.decoding import speculation
 from creative4u.selector.loading import EMBEDDED, embedded_adapter, merged
 from creative4u.serving.server.vllm_command import Servable
 
-KEPT = (FILE_NAME, speculation.FILE_NAME)  # what stands beside an adapter and beside the whole model
+KEPT = (FILE_NAME, speculation.FILE_NAME)  # beside an adapter and beside the whole model
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors", *KEPT)
 
 

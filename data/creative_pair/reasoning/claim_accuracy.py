@@ -1,9 +1,9 @@
 """A model's own reasoning and the facts of both images in, how much of it the facts bear out.
 
 A small model is taught to quote no query and to name no product but the title's
-(`rft.training.rows.told_reasoning`), so four of its claims are put back into the checker's words before they
-are looked up: "answers a query", "shows the right product", "shows a wrong product" and "shows
-another product".
+(`rft.training.rows.told_reasoning`), so four of its claims are put back into the checker's words
+before they are looked up: "answers a query", "shows the right product", "shows a wrong
+product" and "shows another product".
 Differences that it copies from its prompt to the head of a line ("blur A+6 size B+2; ..."), and
 their sum at the end of the last ("...; all A+14"), are no claims of its own and are not counted.
 """

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from judge_by_title import QUIET, TITLES, ByTitle, read, write
 from stub_openai import Body, Listed, StubServer, verdict_tokens
-from test_judge_file import QUIET, TITLES, ByTitle, read, write
 
 from creative4u.errors import Creative4UError
 from creative4u.schema import Verdict

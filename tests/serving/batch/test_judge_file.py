@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -10,76 +9,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from filelock import FileLock
-from PIL import Image
+from judge_by_title import QUIET, TITLES, ByTitle, read, write
 
-from creative4u.errors import BackendError, Creative4UError, InputError, VerdictParseError
-from creative4u.schema import OrderVerdict, ProtocolAnswers, Verdict
+from creative4u.errors import Creative4UError, InputError, VerdictParseError
+from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest
 from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
-
-ANSWERS = ProtocolAnswers(
-    same_image="no", too_similar="no", query_hit="A=B", title_hit="A=B", text="A=B", props="A=B",
-    layout="A=B", subject="A=B", background="A=B", click="A",
-)  # fmt: skip
-
-
-class ByTitle:
-    """Chooses the last letter of the title; "broken" is an error; counts what it is asked."""
-
-    model = "by-title"
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.batches: list[int] = []
-        self.broken = True
-        self.stop_at: str | None = None
-
-    def select_many(self, requests: Sequence[PairRequest]) -> list[Verdict | Creative4UError]:
-        self.batches.append(len(requests))
-        return [self.one(request) for request in requests]
-
-    def one(self, request: PairRequest) -> Verdict | Creative4UError:
-        if request.title == self.stop_at:
-            raise KeyboardInterrupt
-        self.asked.append(request.title)
-        if request.title.startswith("broken") and self.broken:
-            return BackendError("server gone")
-        side = "A" if request.title.endswith("A") else "B"
-        probability = 0.8 if side == "A" else 0.2
-        orders = tuple(
-            OrderVerdict(order=order, choice=side, probability_a=probability, answers=ANSWERS,
-                         reasoning="r") for order in ("AB", "BA")
-        )  # fmt: skip
-        return Verdict(
-            choice=side, confidence=0.8, probability_a=probability, consistent=True,
-            answers=ANSWERS, reasoning="r", orders=orders, model=self.model, seconds=0.5,
-        )  # fmt: skip
-
-
-QUIET = BatchConfig(batch_size=3, progress=False)
-
-
-def write(folder: Path, titles: Sequence[str], name: str = "pairs.jsonl") -> Path:
-    Image.new("RGB", (30, 30)).save(folder / "a.png")
-    rows = [
-        {"pair_id": f"p{n}", "product_title": title, "image_a": "a.png", "image_b": "a.png",
-         "label": "A", "tags": ["t"]}
-        for n, title in enumerate(titles)
-    ]  # fmt: skip
-    path = folder / name
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-TITLES = ["oneA", "twoB", "broken threeA", "fourA", "", "fiveB", "sixA", "sevenA", "eightB"]
 
 
 def test_rows_come_in_order_with_what_is_known_of_them(tmp_path: Path) -> None:
@@ -213,7 +151,7 @@ RUN = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from test_judge_file import ByTitle
+from judge_by_title import ByTitle
 from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
 
 class Slow(ByTitle):
@@ -229,7 +167,8 @@ def test_kill_minus_nine_at_any_moment(tmp_path: Path) -> None:
     pairs = write(tmp_path, TITLES * 5)
     whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
     judge_pairs(pairs, whole, ByTitle(), QUIET)
-    code = RUN.format(here=str(Path(__file__).parent), pairs=str(pairs), out=str(out))
+    helpers = Path(__file__).parents[2] / "helpers"
+    code = RUN.format(here=str(helpers), pairs=str(pairs), out=str(out))
     for lines in (5, 17, 30):
         process = subprocess.Popen([sys.executable, "-c", code])
         while process.poll() is None and (not out.exists() or out.read_text().count("\n") < lines):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_judge_file import QUIET, TITLES, ByTitle, read, write
+from judge_by_title import QUIET, TITLES, ByTitle, read, write
 
 from creative4u.errors import BackendError, InputError
 from creative4u.serving.batch.judge_file import judge_pairs

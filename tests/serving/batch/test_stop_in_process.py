@@ -8,15 +8,15 @@ import sys
 import time
 from pathlib import Path
 
-from test_judge_file import TITLES, write
+from judge_by_title import TITLES, write
 
 RUN = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
 import torch
-from test_judge_file import ByTitle
-from creative4u.selector import load
+from judge_by_title import ByTitle
+from creative4u.selector import loading
 
 class Computing(ByTitle):
     backend = property(lambda self: self)
@@ -29,7 +29,7 @@ class Computing(ByTitle):
         while True:
             torch.ones(300, 300) @ torch.ones(300, 300)
 
-load.load_judge = lambda *_, **__: Computing()
+loading.load_judge = lambda *_, **__: Computing()
 from creative4u.cli import main
 sys.argv = ["creative4u", "judge", {pairs!r}, "-o", {out!r}]
 main()
@@ -38,7 +38,7 @@ main()
 
 def test_what_is_in_flight_is_left(tmp_path: Path) -> None:
     started, out = tmp_path / "started", tmp_path / "out.jsonl"
-    code = RUN.format(here=str(Path(__file__).parent), started=str(started),
+    code = RUN.format(here=str(Path(__file__).parents[2] / "helpers"), started=str(started),
                       pairs=str(write(tmp_path, TITLES)), out=str(out))  # fmt: skip
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not started.exists():

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_export import adapter
 
 from creative4u.selector.backends.openai_format import chat_body, data_url
 from creative4u.selector.protocol.prompt import comparison_messages
@@ -15,8 +14,6 @@ from creative4u.serving.bench.contenders import Timed, here, transformers_loop
 from creative4u.serving.bench.judge_bench import _figures, _needed
 from creative4u.serving.bench.recorded_requests import read_requests
 from creative4u.serving.server.servable import merged_folder
-
-__all__ = ["adapter"]  # the fixture
 
 
 def test_both_read_the_same_prompts(adapter: Path, pictures: list[Any], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as parquet
 import pytest
-from test_judge_file import QUIET, TITLES, ByTitle, read, write
+from judge_by_title import QUIET, TITLES, ByTitle, read, write
 
 from creative4u.errors import InputError
 from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs

@@ -33,7 +33,7 @@ from creative4u.serving.server.vllm_command import (
     vllm_program,
 )
 
-TESTS = Path(__file__).parents[1]
+HELPERS = Path(__file__).parents[2] / "helpers"
 # a server that starts a second process, as vLLM does, and that SIGTERM alone does not end
 PROGRAM = """
 import os, signal, subprocess, sys, time
@@ -92,8 +92,8 @@ def gone(pids: list[int], seconds: float = 30.0) -> bool:
 def test_no_orphans(tmp_path: Path, sent: signal.Signals) -> None:
     program, pids, port = tmp_path / "program.py", tmp_path / "pids", free_port()
     program.write_text(PROGRAM)
-    command = [sys.executable, str(program), str(TESTS), str(port), str(pids), "plain"]
-    code = RUN.format(tests=str(TESTS), command=command, port=port, log=str(tmp_path / "log"))
+    command = [sys.executable, str(program), str(HELPERS), str(port), str(pids), "plain"]
+    code = RUN.format(tests=str(HELPERS), command=command, port=port, log=str(tmp_path / "log"))
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == f"ready http://127.0.0.1:{port}\n"
@@ -109,7 +109,7 @@ def test_no_orphans(tmp_path: Path, sent: signal.Signals) -> None:
 def test_what_does_not_heed_sigterm_is_killed(tmp_path: Path) -> None:
     program, pids = tmp_path / "program.py", tmp_path / "pids"
     program.write_text(PROGRAM)
-    command = [sys.executable, str(program), str(TESTS), str(free_port()), str(pids), "stubborn"]
+    command = [sys.executable, str(program), str(HELPERS), str(free_port()), str(pids), "stubborn"]
     child = Child(command, os.environ, tmp_path / "log")
     while not pids.exists() or len(pids.read_text().split()) < 2:
         time.sleep(0.02)
