@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+CTR_PRIOR = (2.0402, 54.0625)  # a and b of VAM-HBM's smoothing (WWW 2021)
 
 
 def average_accuracy(right: Sequence[Sequence[bool]]) -> float:
@@ -112,6 +113,15 @@ def ranks(scores: ArrayLike, targets: ArrayLike) -> NDArray[np.int64]:
     table = np.asarray(scores, dtype=float)
     own = np.take_along_axis(table, np.asarray(targets, dtype=int)[:, None], axis=1)  # (queries, 1)
     return np.asarray((table >= own).sum(axis=1), dtype=np.int64)
+
+
+def smoothed_ctr(clicks: ArrayLike, impressions: ArrayLike) -> Floats:
+    """Smooth a CTR: (clicks + a) / (impressions + a + b) with (a, b) = CTR_PRIOR, same shape.
+
+    Few impressions are drawn to the mean CTR (VAM-HBM's prior, WWW 2021).
+    """
+    a, b = CTR_PRIOR
+    return np.asarray((np.asarray(clicks, float) + a) / (np.asarray(impressions, float) + a + b))
 
 
 def recall_at_k(rank: ArrayLike, k: int) -> float:

@@ -1,9 +1,10 @@
-"""The import arrows of the house: who may know whom, and that no file grows past 300 lines."""
+"""Check the import arrows: who may import whom, file size, folder size, no circle of folders."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("creative4u", "data", "rft", "app")
 MOST_LINES = 300
+MOST_MODULES = 15  # a folder, its __init__.py not counted
 FILES = sorted(
     path
     for package in (*PACKAGES, "tests")
@@ -89,6 +91,56 @@ def room_may_know(room: str, other: str) -> bool:
 def module_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def folder_arrows() -> dict[str, set[str]]:
+    """Map each folder of the packages to the folders that its modules import."""
+    folders = {module_of(path): path.parent.relative_to(ROOT).as_posix() for path in FILES}
+    arrows: dict[str, set[str]] = {}
+    for path in FILES:
+        here = folders[module_of(path)]
+        if here.split("/")[0] not in PACKAGES:
+            continue
+        for name, _ in imports(path.read_text("utf-8"), module_of(path)):
+            parts = name.split(".")
+            heads = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+            there = next((folders[head] for head in heads if head in folders), here)
+            if there != here:
+                arrows.setdefault(here, set()).add(there)
+    return arrows
+
+
+def circles(arrows: Mapping[str, set[str]]) -> list[tuple[str, str]]:
+    """List pairs of folders of one package that import each other, directly or by way of others."""
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        todo = [start]
+        while todo:
+            new = arrows.get(todo.pop(), set()) - found
+            found |= new
+            todo.extend(new)
+        return found
+
+    beyond = {folder: reached(folder) for folder in arrows}
+    return sorted((a, b) for a in beyond for b in beyond[a] if a < b and a in beyond.get(b, set()))
+
+
+def test_no_folder_imports_its_own_importer() -> None:
+    arrows = folder_arrows()
+    arrows.pop("creative4u/cli", None)  # the front door imports everything inside its verbs
+    assert circles(arrows) == []
+
+
+def test_a_circle_of_folders_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_no_folder_is_crowded() -> None:
+    counts = Counter(path.parent.relative_to(ROOT).as_posix()
+                     for path in FILES if path.name != "__init__.py")  # fmt: skip
+    assert {folder: n for folder, n in counts.items() if n > MOST_MODULES} == {}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -17,6 +17,7 @@ from creative4u.metrics import (
     log_loss,
     ranks,
     recall_at_k,
+    smoothed_ctr,
 )
 
 
@@ -24,6 +25,12 @@ def test_aa_counts_orders_and_ca_counts_pairs() -> None:
     right = [[True, True], [True, False], [False, False], [True]]  # the last: one order only
     assert average_accuracy(right) == pytest.approx(4 / 7)
     assert consistent_accuracy(right) == pytest.approx(1 / 3)
+
+
+def test_a_smoothed_ctr_adds_the_priors_clicks_and_impressions() -> None:
+    assert smoothed_ctr(0, 0) == pytest.approx(2.0402 / 56.1027)
+    found = smoothed_ctr([50, 0], [1000, 0])
+    assert found == pytest.approx([52.0402 / 1056.1027, 2.0402 / 56.1027])
 
 
 def test_nothing_to_count_is_nan() -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
 
+METADATA = "metadata.jsonl"  # names each image of a folder, its product and title
 TEXT, NUMBER = pa.string(), pa.float64()
 SCHEMA = pa.schema([
     ("pair_id", TEXT), ("product_id", TEXT), ("product_title", TEXT),
@@ -54,3 +55,13 @@ def read_pairs(path: Path) -> list[CreativePair]:
             reason = error.errors()[0]
             raise InputError(f"{file}:{number}: {reason['loc']}: {reason['msg']}") from error
     return rows
+
+
+def rebase_images(rows: list[CreativePair], home: Path, out: Path) -> list[CreativePair]:
+    """Rewrite image paths relative to folder `home` as paths relative to folder `out`."""
+    if home.resolve() == out.resolve():
+        return rows
+    way = os.path.relpath(home, out)
+    return [row.model_copy(update={
+        "image_a": Path(os.path.normpath(Path(way, row.image_a))),
+        "image_b": Path(os.path.normpath(Path(way, row.image_b)))}) for row in rows]  # fmt: skip

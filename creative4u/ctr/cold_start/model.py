@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creative4u.backbone.appearance import Appearance
-from creative4u.ctr.visual.click_pool import PRIOR
 from creative4u.errors import InputError
+from creative4u.metrics import CTR_PRIOR
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -65,7 +65,7 @@ def describe(seen: Appearance) -> Floats:
 
 def target_logits(clicks: Floats, shown: Floats) -> Floats:
     """The logit of each smoothed CTR (PAPERS, section 5), (n,)."""
-    a, b = PRIOR
+    a, b = CTR_PRIOR
     return np.asarray(np.log((clicks + a) / (np.maximum(shown - clicks, 0) + b)))
 
 

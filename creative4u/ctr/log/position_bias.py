@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creative4u.ctr.log.shop import Cells
-from creative4u.ctr.visual.click_pool import smoothed_ctr
+from creative4u.metrics import smoothed_ctr
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

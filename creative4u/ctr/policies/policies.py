@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from creative4u.ctr.visual.click_pool import PRIOR
+from creative4u.metrics import CTR_PRIOR
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -51,7 +51,7 @@ class Greedy(Counting):
     """The largest smoothed CTR (PAPERS, section 5); ties are drawn."""
 
     def choose(self, shown: Floats, clicks: Floats, valid: Flags, rng: np.random.Generator) -> Ints:
-        a, b = PRIOR
+        a, b = CTR_PRIOR
         rate = (clicks + a) / (shown + a + b)
         return best(rate + 1e-9 * rng.random(shown.shape), valid)
 
@@ -77,7 +77,7 @@ class Thompson(Counting):
 
     def choose(self, shown: Floats, clicks: Floats, valid: Flags, rng: np.random.Generator) -> Ints:
         if self.prior is None:
-            a, b = np.full(valid.shape, PRIOR[0]), np.full(valid.shape, PRIOR[1])
+            a, b = np.full(valid.shape, CTR_PRIOR[0]), np.full(valid.shape, CTR_PRIOR[1])
         else:
             a, b = self.prior * self.strength, (1 - self.prior) * self.strength
         return best(rng.beta(a + clicks, b + shown - clicks), valid)

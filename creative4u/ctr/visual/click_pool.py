@@ -15,17 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from creative4u.errors import InputError
+from creative4u.metrics import smoothed_ctr
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-PRIOR = (2.0402, 54.0625)  # VAM-HBM's smoothing of a CTR (PAPERS, section 5)
 SAME_CLASS = 0.5  # share of negatives that are of the anchor's class
-
-
-def smoothed_ctr(clicks: NDArray[np.generic], shown: NDArray[np.generic]) -> Floats:
-    """(clicks + a) / (impressions + a + b), the same shape."""
-    a, b = PRIOR
-    return np.asarray((clicks.astype(np.float64) + a) / (shown.astype(np.float64) + a + b))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from data.creative_pair.mining.significance import PRIOR_CLICKS, PRIOR_REST, critical_z
+from creative4u.metrics import CTR_PRIOR
+from data.creative_pair.mining.significance import critical_z
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Candidate:
     impressions: tuple[int, int]
 
 
-_CTR = f"(clicks + {PRIOR_CLICKS}) / (impressions + {PRIOR_CLICKS} + {PRIOR_REST})"
+_CTR = f"(clicks + {CTR_PRIOR[0]}) / (impressions + {CTR_PRIOR[0]} + {CTR_PRIOR[1]})"
 
 
 def _compare(cells: str, keys: str, limits: str) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 import duckdb
 
 from creative4u.errors import InputError
+from data.creative_pair.rows import METADATA
 
-METADATA = "metadata.jsonl"
 _SEEN = {"file_name", "creative_id", "product_id", "title", "variant_of", "factor"}
 
 

@@ -23,9 +23,7 @@ from pydantic import ValidationError
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
 from data.creative_pair.mining.count_log import ALIASES, quote
-from data.creative_pair.mining.image_metadata import METADATA
-from data.creative_pair.reasoning.add_reasoning import moved
-from data.creative_pair.rows import write_pairs
+from data.creative_pair.rows import METADATA, rebase_images, write_pairs
 from data.world.market.impression_log import write_parquet
 
 NAMES = {**ALIASES, "image": ("image", "file_name", "image_path", "creative", "picture"),
@@ -101,7 +99,7 @@ def import_feedback(source: Path, out: Path) -> Imported:
             continue
         used.append(pair.model_copy(update={
             "split": pair.split or "train", "tags": tuple(dict.fromkeys((*pair.tags, FEEDBACK)))}))
-    write_pairs(moved(used, source.parent, out), out)
+    write_pairs(rebase_images(used, source.parent, out), out)
     _write_rejects(rejects, out)
     return Imported(out, None, len(used), _counted(rejects))
 

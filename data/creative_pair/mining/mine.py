@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from creative4u.metrics import smoothed_ctr
 from creative4u.schema import CreativePair
 from data.creative_pair.mining.candidate_pairs import (
     Candidate,
@@ -38,7 +39,6 @@ from data.creative_pair.mining.count_log import (
 from data.creative_pair.mining.image_hashes import Fingerprint, fingerprints
 from data.creative_pair.mining.image_metadata import Shop, read_queries, read_shop
 from data.creative_pair.mining.rejected_rows import Refusals, refusals
-from data.creative_pair.mining.significance import smoothed_ctr
 from data.creative_pair.mining.splits import product_groups, split_products
 from data.creative_pair.rows import write_pairs
 
@@ -193,7 +193,7 @@ def _pairs(candidates: list[Candidate], shop: Shop, split: dict[str, str],
             dealt[split[pair.product_id], decided] += 1
         order = (0, 1) if better_is_a else (1, 0)
         names = [(pair.better, pair.worse)[side] for side in order]
-        ctrs = [smoothed_ctr(pair.clicks[side], pair.impressions[side]) for side in order]
+        ctrs = [float(smoothed_ctr(pair.clicks[side], pair.impressions[side])) for side in order]
         shown = [shop.creatives[name] for name in names]
         product = shown[0].product_id or pair.product_id
         asked = (pair.query,) if decided else queries.get(pair.product_id, ())

@@ -1,15 +1,8 @@
-"""Clicks and impressions in; smoothed CTR, relative gap and the two-proportion test out."""
+"""Test whether two click rates differ: relative gap and the two-proportion z-test."""
 
 from __future__ import annotations
 
 import math
-
-PRIOR_CLICKS, PRIOR_REST = 2.0402, 54.0625  # a and b of PAPERS section 5 (VAM-HBM)
-
-
-def smoothed_ctr(clicks: float, impressions: float) -> float:
-    """(clicks + a) / (impressions + a + b): few impressions are drawn to the mean CTR."""
-    return (clicks + PRIOR_CLICKS) / (impressions + PRIOR_CLICKS + PRIOR_REST)
 
 
 def relative_gap(ctr_a: float, ctr_b: float) -> float:
@@ -31,9 +24,7 @@ def p_value(z: float) -> float:
 
 
 def critical_z(p: float) -> float:
-    """The |z| whose two-sided p-value is `p`, by bisection; 0 for p = 1."""
-    low, high = 0.0, 40.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if p_value(middle) > p else (low, middle)
-    return low
+    """Return the |z| whose two-sided p-value is `p`; 0 for p = 1."""
+    from scipy.stats import norm
+
+    return float(norm.isf(p / 2))

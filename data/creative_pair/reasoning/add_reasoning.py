@@ -27,7 +27,7 @@ from data.creative_pair.reasoning.check_claims import check_reasoning
 from data.creative_pair.reasoning.from_facts import reason
 from data.creative_pair.reasoning.from_observations import as_observed
 from data.creative_pair.reasoning.rubric import lean
-from data.creative_pair.rows import read_pairs, write_pairs
+from data.creative_pair.rows import read_pairs, rebase_images, write_pairs
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7,
     Also writes `out`/facts.jsonl: the facts of every image, named as the pairs name it. Raises
     InputError where pairs or facts are missing.
     """
-    rows = moved(read_pairs(pairs), pairs, out)
+    rows = rebase_images(read_pairs(pairs), pairs, out)
     folder = os.path.relpath(images, out)
     named = {f"{folder}/{name}": fact.model_copy(update={"image": f"{folder}/{name}"})
              for name, fact in read_facts(images).items()}
@@ -167,13 +167,3 @@ def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7,
         seen = as_observed(known, out, out / "observed.json", progress)
         source = Grounded(seen, seed, clear=math.inf, plain=True)
     return add_reasoning(rows, source, out, progress)
-
-
-def moved(rows: list[CreativePair], home: Path, out: Path) -> list[CreativePair]:
-    """The rows as a file in folder `out` has to name their images; they now lie from `home`."""
-    if home.resolve() == out.resolve():
-        return rows
-    way = os.path.relpath(home, out)
-    return [row.model_copy(update={
-        "image_a": Path(os.path.normpath(Path(way, row.image_a))),
-        "image_b": Path(os.path.normpath(Path(way, row.image_b)))}) for row in rows]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from data.creative_pair.facts import FACTS, Facts, Text
-from data.creative_pair.mining.image_metadata import METADATA
+from data.creative_pair.rows import METADATA
 from data.world.drawing.creative_spec import CreativeSpec, draw_creative, variant
 from data.world.drawing.photographs import find_photographs
 from data.world.drawing.provenance import claim_stock

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from creative4u.ctr.visual.click_pool import ClickPool, smoothed_ctr
+from creative4u.ctr.visual.click_pool import ClickPool
 from creative4u.errors import InputError
 
 # creatives 0-3 are of class 0, 4-5 of class 1; query 7 shows 0-3, query 9 shows 4, 5 and 0
@@ -16,10 +16,6 @@ CLASSES = np.array([0, 0, 0, 0, 1, 1])
 
 def build() -> ClickPool:
     return ClickPool.build(QUERY, CREATIVE, SHOWN, CLICKS, CLASSES)
-
-
-def test_smoothing_is_that_of_the_paper() -> None:
-    assert smoothed_ctr(np.array([0]), np.array([0]))[0] == pytest.approx(2.0402 / 56.1027)
 
 
 def test_the_lower_half_of_a_class_is_poor() -> None:

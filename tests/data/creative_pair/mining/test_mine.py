@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import InputError
+from creative4u.metrics import smoothed_ctr
 from data.creative_pair.mining.candidate_pairs import Filter
 from data.creative_pair.mining.mine import QUERIES_DECIDE, MineConfig, mine
-from data.creative_pair.mining.significance import smoothed_ctr
 from data.creative_pair.rows import read_pairs
 
 PRODUCTS = 30

@@ -10,17 +10,8 @@ from data.creative_pair.mining.significance import (
     critical_z,
     p_value,
     relative_gap,
-    smoothed_ctr,
     z_score,
 )
-
-
-def test_without_data_the_smoothed_ctr_is_the_prior() -> None:
-    assert smoothed_ctr(0, 0) == pytest.approx(2.0402 / 56.1027)
-
-
-def test_smoothing_adds_a_clicks_and_a_plus_b_impressions() -> None:
-    assert smoothed_ctr(50, 1000) == pytest.approx(52.0402 / 1056.1027)
 
 
 def test_the_gap_is_a_share_of_the_lower_ctr() -> None:
