@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from PIL import Image
 
 from app.history import Store
-from app.visitor_queue import Turns
+from app.visitors.visitor_queue import Turns
 from creative4u.errors import Creative4UError, ImageError, InputError
 from creative4u.images import encode, load_image
 from creative4u.schema import Order, Side, Verdict

@@ -18,7 +18,7 @@ from app.compare import Desk, Judges
 from app.ctr_panel import Ctr
 from app.history import Store
 from app.moon_panel import Moon, load_moon
-from app.upload_guard import Guard
+from app.visitors.upload_guard import Guard
 from creative4u.errors import InputError
 from creative4u.selector.judge import PairRequest
 

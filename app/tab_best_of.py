@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import gradio as gr
 
-from app import render, uploads
+from app import render
 from app.best_of import RankView, best_of, read_all
-from app.cancellation import Stops
 from app.compare import OVER, Desk
 from app.result_panel import Updates
+from app.visitors import uploads
+from app.visitors.cancellation import Stops
 
 IDLE = """<div class="c4-idle"><h2>Which of many is best?</h2>
 <p>Add two or more images for one product. They meet in pairs, as in the Compare tab, and you get

@@ -9,13 +9,13 @@ from pathlib import Path
 import gradio as gr
 
 from app import render
-from app.background_task import PATIENCE, Aside, Asides
-from app.cancellation import Stops
 from app.compare import OVER, Desk, View, compare, read
 from app.ctr_panel import Ctr
 from app.moon_panel import Moon
 from app.result_panel import Panel, Updates
-from app.uploads import as_sent
+from app.visitors.background_task import PATIENCE, Aside, Asides
+from app.visitors.cancellation import Stops
+from app.visitors.uploads import as_sent
 from creative4u.errors import ImageError
 
 IDLE = """<div class="c4-idle"><h2>Which one will be clicked?</h2>

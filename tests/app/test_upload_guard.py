@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.upload_guard import COOKIE, Guard
+from app.visitors.upload_guard import COOKIE, Guard
 
 FILE = "/tmp/creative4u-x/abc/photo.jpg"
 
