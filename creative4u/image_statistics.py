@@ -1,7 +1,7 @@
 """An image file in, four plain numbers out: what a judge that sees nothing could go by.
 
 On a pair, the side with the larger number is such a statistic's choice; a selector that does not
-beat the best of them has seen nothing (STACK, "Learning").
+beat the best of them has seen nothing.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class OrderVerdict(Record):
 
 
 class Verdict(Record):
-    """What `creative4u select` prints: DESIGN's contract of a verdict."""
+    """Hold what `creative4u select --json` prints: a choice, its probability and its reasons."""
 
     choice: Choice
     confidence: float = Field(ge=0.5, le=1)

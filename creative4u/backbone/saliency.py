@@ -2,7 +2,7 @@
 
 Three transposed convolutions double the 16x16 patch grid to 128x128, a 1x1 convolution scores each
 point, a bilinear resize brings it to 224x224, a sigmoid to 0..1. The map follows the product and
-leaves text and background out (measured in STACK), so it serves as a mask and as the heat map.
+leaves text and background out (seen on real posters), so it serves as a mask and as the heat map.
 """
 
 from __future__ import annotations

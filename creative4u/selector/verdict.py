@@ -53,7 +53,7 @@ def verdict(
     seconds: float,
     observations: dict[Side, str] | None = None,
 ) -> Verdict:
-    """Join one or two orders: probability_a is their mean (DESIGN section 2).
+    """Join one or two orders: probability_a is their mean.
 
     Same image, or too similar, in every order: a tie. The orders disagree and the mean is within
     the margin of one half: inconclusive. The reasoning and answers shown are those of the order

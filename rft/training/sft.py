@@ -1,6 +1,6 @@
 """CoT-SFT: a recipe in, an adapter out. Run: creative4u rft sft sft-160m [key=value ...]
 
-Stages follow each other on one adapter (DESIGN section 5): single images and their degrees first,
+Stages follow each other on one adapter: single images and their degrees first,
 then pairs whose prompts hold what the model itself observed, single images still mixed in.
 Killed and started again, a run goes on from its last checkpoint and ends with the same steps done.
 """

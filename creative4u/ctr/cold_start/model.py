@@ -64,7 +64,7 @@ def describe(seen: Appearance) -> Floats:
 
 
 def target_logits(clicks: Floats, shown: Floats) -> Floats:
-    """The logit of each smoothed CTR (PAPERS, section 5), (n,)."""
+    """The logit of each smoothed CTR (`metrics.smoothed_ctr`), (n,)."""
     a, b = CTR_PRIOR
     return np.asarray(np.log((clicks + a) / (np.maximum(shown - clicks, 0) + b)))
 

@@ -1,6 +1,6 @@
 """A target and its user's behaviour in, three interests and the similarities out: MOON's CUBE.
 
-The content-based user behaviour extractor of arXiv 2511.11305 (PAPERS, section 2). With r the
+The content-based user behaviour extractor of arXiv 2511.11305. With r the
 multimodal and e the ID embedding, and s_b = cos(r_target, r_b) for each behaviour b:
 
     content interest  r' = sum_b W(s_b) r_b

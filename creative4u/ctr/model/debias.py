@@ -1,6 +1,6 @@
 """Visual features in, the same with exposure bias taken off out; S3's loss beside it.
 
-S3 of arXiv 2205.04168 (PAPERS, section 4): inside the CTR model the visual feature is adjusted by
+S3 of arXiv 2205.04168: inside the CTR model the visual feature is adjusted by
 contrasting high-impression items with selected lower-impression ones. The form is our choice: the
 adjustment is a residual network g; the pair of a head creative is the nearest low-impression
 creative of its class that is clicked as it is (both above their class's median attraction, or both

@@ -194,7 +194,7 @@ def batch_loss(
     config: TrainConfig,
     pairs: Pairs | None,
 ) -> Tensor:
-    """L = BCE + lambda L_S3 (PAPERS, section 4); `runner` is the model as Accelerate wraps it."""
+    """L = BCE + lambda L_S3 (arXiv 2205.04168); `runner` is the model as Accelerate wraps it."""
     model.train()
     loss = nn.functional.binary_cross_entropy_with_logits(runner(batch), batch.label)
     if model.debias is None or pairs is None or not len(pairs):

@@ -48,7 +48,7 @@ class Random(Counting):
 
 
 class Greedy(Counting):
-    """The largest smoothed CTR (PAPERS, section 5); ties are drawn."""
+    """The largest smoothed CTR (`metrics.smoothed_ctr`); ties are drawn."""
 
     def choose(self, shown: Floats, clicks: Floats, valid: Flags, rng: np.random.Generator) -> Ints:
         a, b = CTR_PRIOR

@@ -1,7 +1,7 @@
 """Impressions and clicks by query and creative in; anchors, positives and negatives for S2 out.
 
 The positives of arXiv 2205.04168's S2 are items clicked for the same query; the negatives come
-from a class-aware pool, so that they are no false negatives (PAPERS, section 4). The pool's form is
+from a class-aware pool, so that they are no false negatives. The pool's form is
 our choice: a creative of another class is a negative; one of the same class is a negative only
 where its smoothed CTR lies in the lower half of the class, so that what shoppers of that class like
 as well is never pushed away.

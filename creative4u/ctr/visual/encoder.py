@@ -1,7 +1,7 @@
 """Frozen appearance in, a click-supervised visual embedding out: S1 and S2 of arXiv 2205.04168.
 
 The encoder is a small trainable head on frozen DINOv2-S poolings (`appearance`), so that a CPU
-trains it in a minute. PAPERS, section 4:
+trains it in a minute. arXiv 2205.04168:
 
 The head starts as the whitened principal axes of the poolings, which is the off-the-shelf baseline.
 

@@ -5,7 +5,7 @@
 
     VIEWS/images/*.jpg, VIEWS/metadata.jsonl (file_name, item_id, title)
 
-Image-text co-augmentation (MOON2.0, PAPERS section 3), made ahead of training because looking at an
+Image-text co-augmentation (MOON2.0, arXiv 2511.12449), made ahead of training because looking at an
 image costs more than a step. Images in two steps as the paper has them: the product is cut out of
 its main image (clean), then put on another background at another scale, place and hand (expand).
 What the current encoder finds too far from the original is dropped. Test items stay as they are.

@@ -1,6 +1,6 @@
 """An item in, a richer title out, by a language model: the embedded one or any server's.
 
-The text half of image-text co-augmentation (MOON2.0, PAPERS section 3). What a model writes may be
+The text half of image-text co-augmentation (MOON2.0, arXiv 2511.12449). What a model writes may be
 wrong; `augment.enriched` keeps a title only where the current encoder finds it near the old one.
 """
 

@@ -1,6 +1,6 @@
 """An item in, richer titles and further views of it out, for training only.
 
-Image-text co-augmentation (MOON2.0, PAPERS section 3). Text: a writer enriches the title from title
+Image-text co-augmentation (MOON2.0, arXiv 2511.12449). Text: a writer enriches the title from title
 and attributes, by rule or by a language model (`writers`). Images: the product, cut out by its
 saliency, on new backgrounds, at new scales and views. A filter drops what the current encoder finds
 inconsistent. Nothing is augmented at test time.

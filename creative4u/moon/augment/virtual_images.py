@@ -2,9 +2,8 @@
 
 A virtual picture of a class is a draw of what the classifier might say of it: much of the class
 itself, some of the classes whose names are near, some of anything. Under a dressed title (a made-up
-brand, what shops add, attributes) it teaches the text side what in a title names the thing. An idea
-of ours: the teacher's knowledge in its own coordinates (PAPERS section 2 asks for distillation over
-every image at hand, and few photographs are).
+brand, what shops add, attributes) it teaches the text side what in a title names the thing. Our
+choice: the teacher's knowledge in its own coordinates (few photographs are at hand to distil over).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     creative4u moon evaluate --world DIR --json
 
-The directions are MBE2.0's (PAPERS section 3) and i->i, the image-based search recall of MOON's
+The directions are MBE2.0's (arXiv 2511.12449) and i->i, the image-based search recall of MOON's
 exchange rate. Positives: the listings of the products that were bought after the query, or of the
 product in the image; listings of the same title count with them where titles alone are the gallery.
 The best positive's rank counts, ties count against the query. Intervals draw whole products.

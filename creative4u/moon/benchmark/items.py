@@ -1,4 +1,4 @@
-"""Items and an encoder in, the benchmark's figures out (MBE2.0's directions, PAPERS section 3).
+"""Items and an encoder in, the benchmark's figures out (MBE2.0's directions, arXiv 2511.12449).
 
     creative4u moon evaluate --items METADATA.jsonl --json
 

@@ -1,7 +1,7 @@
 """A shop's impression log in, what was asked, bought and passed over out.
 
 Purchases only make positives; the negative of a query is an item that was shown for it often and
-hardly ever clicked (low-relevance exposure, PAPERS section 3). Aggregated out of core by DuckDB.
+hardly ever clicked (low-relevance exposure, arXiv 2511.12449). Aggregated out of core by DuckDB.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def read_world(folder: Path) -> list[Item]:
 def merge_skus(items: Iterable[Item]) -> list[int]:
     """A product number for each item: colours of one brand's thing are one product.
 
-    SKU merging (MOON, PAPERS section 2): rows of one product are never each other's negatives. An
+    SKU merging (MOON, arXiv 2511.11305): rows of one product are never each other's negatives. An
     item without a known name stands for itself.
     """
     numbers: dict[tuple[str, ...], int] = {}

@@ -3,7 +3,7 @@
 One interface over three backbones: `features` (a small transformer over frozen features, what
 ships), `vlm` (the composed base or any Idefics3, made bidirectional) and `qwen` (Qwen2.5-VL, the
 papers' kind). Vectors are Matryoshka: the first 32, 64, ... dimensions, normalised anew, are
-vectors of their own (MOON, PAPERS section 2).
+vectors of their own (MOON, arXiv 2511.11305).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Hidden states in, hidden states and gates out: modality-driven experts upcycled from one FFN.
 
-MOON2.0 (PAPERS section 3): gates G = softmax(W_g h); p_(z,m) = softmax_m(W*_(z,m));
+MOON2.0 (arXiv 2511.12449): gates G = softmax(W_g h); p_(z,m) = softmax_m(W*_(z,m));
 omega_m = mean over the batch's samples of modality m of sum_z p_(z,m) G_(z,b);
 L_sparsity = mean_z( - sum_m p_(z,m) log p_(z,m) ). An expert is the dense FFN plus a low-rank part
 whose second matrix starts at zero, so that upcycling changes nothing (our choice, to stay small).

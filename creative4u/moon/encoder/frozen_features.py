@@ -24,7 +24,7 @@ from creative4u.moon.encoder.feature_store import CLASSES, IMAGE_WIDTH, TEXT_WID
 
 TOKENS = 5  # CLS, product, classes, classes of the crop, sentence
 DINO_WIDTH = (IMAGE_WIDTH - 2 * CLASSES) // 2
-TOP = 50  # class names that describe an image; STACK found 50 better than 10
+TOP = 50  # class names that describe an image; 50 found more than 10 on photographs
 
 
 # How much, where a title has the length one, an item's image counts in what the item means; and

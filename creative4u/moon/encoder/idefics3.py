@@ -1,7 +1,7 @@
 """Contents in, hidden states out: a vision-language model made bidirectional.
 
 The first layers of the composed base (or of any Idefics3) with the causal mask taken off; image
-tokens and words attend to each other both ways (MOON, PAPERS section 2).
+tokens and words attend to each other both ways (MOON, arXiv 2511.11305).
 """
 
 from __future__ import annotations

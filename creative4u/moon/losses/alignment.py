@@ -1,4 +1,4 @@
-"""A triplet's vectors in, the dual-level alignment loss out (MOON2.0, PAPERS section 3).
+"""A triplet's vectors in, the dual-level alignment loss out (MOON2.0, arXiv 2511.12449).
 
 inter-product: InfoNCE of r_q^v against r_p^mm for v in {t, i, mm}, weighted by omega_v.
 intra-product: InfoNCE of an item's image against its own text, the other item's text its negative.

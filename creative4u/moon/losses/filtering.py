@@ -1,6 +1,6 @@
 """Triplets' similarities and the training's progress in, each triplet's weight out.
 
-Dynamic sample filtering (MOON2.0, PAPERS section 3): phi = sigmoid(kappa (q.p - q.n - m)), m decays
+Dynamic sample filtering (MOON2.0, arXiv 2511.12449): phi = sigmoid(kappa (q.p - q.n - m)), m decays
 over training, triplets with phi < 0.6 are down-weighted. That m falls linearly and that the weight
 is phi / 0.6 there are our choices.
 """

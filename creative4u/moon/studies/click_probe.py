@@ -1,6 +1,6 @@
 """Product and query vectors and a shop's log in, the AUC of a logistic click probe out.
 
-The downstream figure of MOON's exchange rate (PAPERS section 2), small enough to be fitted at every
+The downstream figure of MOON's exchange rate (arXiv 2511.11305), small enough to be fitted at every
 checkpoint: logistic regression over position, cos(query, target), the target's first dimensions
 and its content interest s_b = cos(r_target, r_b) over the shopper's last clicks b (CUBE, pooled).
 Fitted on impressions of training products, judged on later ones of test products, which neither the

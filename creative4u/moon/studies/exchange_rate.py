@@ -3,7 +3,7 @@
     creative4u moon study exchange world=DIR out=runs/moon/exchange
     creative4u moon study exchange world=DIR out=runs/moon/exchange clicks=CLICKS/rungs.jsonl
 
-Exchange rate (MOON, PAPERS section 2): the slope of delta-AUC on delta-recall of image-based search
+Exchange rate (MOON, arXiv 2511.11305): the slope of delta-AUC on delta-recall of image-based search
 over model iterations. The deltas are against the first checkpoint; the slope is least squares, its
 interval Student's t over the checkpoints, which are all of one run and so not quite independent.
 The AUC is the logistic click probe's or, with `clicks`, that of the CTR model which

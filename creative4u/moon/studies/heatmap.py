@@ -4,7 +4,7 @@ Attribution by occlusion (our choice: it asks only for vectors, so it is the sam
 backbone): the drop of the cosine when a patch is painted in the image's mean colour, or a word is
 left out of the title. Words are product words (what the catalogue knows of the item: name, colour,
 brand, attributes, category) or filler. MOON2.0 shows attention moving from filler to product words
-(PAPERS section 3); the number here is the share of all positive drops that falls on product words.
+(arXiv 2511.12449); the number here is the share of all positive drops that falls on product words.
 """
 
 from __future__ import annotations

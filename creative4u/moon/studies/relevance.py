@@ -1,6 +1,6 @@
 """A query's and an item's vectors in, the calibrated probability that the item answers it out.
 
-The relevance stage of an ad system (MOON is used in every one, PAPERS section 2): logistic
+The relevance stage of an ad system (MOON is used in every one, arXiv 2511.11305): logistic
 regression over the cosines of the query with the item's title, its image and both. Fitted on a log:
 an item answers a query where it was bought after it again and again (`behaviour`), and does not
 where it was shown for it and was not (our choice). The text-only score is the same over one cosine.

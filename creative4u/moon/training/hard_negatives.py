@@ -1,6 +1,6 @@
 """Vectors, categories and counts in, which pairs and negatives a step trains on out.
 
-The sampling of MOON's second post-training step (PAPERS section 2): hard negatives are other items
+The sampling of MOON's second post-training step (arXiv 2511.11305): hard negatives are other items
 of the same category; for each item the least similar of its positive queries; categories are
 re-balanced to the exposure distribution. SKU merging stands in `items`.
 """

@@ -1,6 +1,6 @@
 """Item vectors of each step in, negatives of many steps and processes out.
 
-Spatial-temporal negative sampling (MOON, PAPERS section 2): temporal = a queue that remembers the
+Spatial-temporal negative sampling (MOON, arXiv 2511.11305): temporal = a queue that remembers the
 items of earlier batches, spatial = every batch is gathered over the processes first.
 """
 

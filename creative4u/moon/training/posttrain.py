@@ -5,7 +5,7 @@
 Step one: in-batch negatives over the nine query and item modality pairs. Step two: hard negatives,
 the spatial-temporal queue, lowest-similarity positives, SKU merging, categories re-balanced, circle
 loss; dual-level alignment and dynamic filtering: L = L_inter + L_intra + rho L_aux + sigma
-L_sparsity (PAPERS sections 2 and 3). The ablations are fields of the config.
+L_sparsity (arXiv 2511.11305, arXiv 2511.12449). The ablations are fields of the config.
 """
 
 from __future__ import annotations

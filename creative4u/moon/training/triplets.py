@@ -1,7 +1,8 @@
 """A shop's items and behaviour in, triplets out: query, positive and negative, each t, i and mm.
 
-Positive = bought after the query, negative = shown for it and passed over (MOON2.0, PAPERS
-section 3). The query's text is what was typed; its image is another image of the bought item.
+Positive = bought after the query, negative = shown for it and passed over (MOON2.0,
+arXiv 2511.12449). The query's text is what was typed; its image is another image of the
+bought item.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from creative4u.images import image_hash
 from creative4u.selector.evidence.linear_probe import Probe
 from creative4u.selector.evidence.properties import TOP, Match
 
-SALIENT = 0.4  # the map's values span 0.05 to 0.82 on real posters (STACK)
+SALIENT = 0.4  # the map's values span 0.05 to 0.82 on real posters
 RIM = 7  # pixels of the 224-pixel map that count as the picture's border
 KEPT = 4096  # image vectors remembered
 NAMES = 200  # class names that describe an image: told another product apart best (experiments)

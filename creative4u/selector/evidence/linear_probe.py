@@ -1,6 +1,6 @@
 """DINOv2 tokens of images in, degrees of the observed properties out: a linear probe.
 
-What a frozen vision encoder already knows is read directly (STACK, "Learning": a linear probe beats
+What a frozen vision encoder already knows is read directly (a linear probe beats
 what a small language model learns to say through a fresh connector in the same time). It costs one
 matrix product an image and cannot be forgotten while the language model learns to compare.
 """

@@ -1,6 +1,6 @@
 """What one image shows, in degrees from 0 to 9: the properties, their text and the record.
 
-DESIGN section 2: asked of one image at a time, independent of the other image and of the order.
+Asked of one image at a time, independent of the other image and of the order.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Observation(Record):
 class Match(Record):
     """How near the image is to this request's words, degrees in 0..9.
 
-    `title` and `queries` by what it looks like (ConSE, DESIGN section 3), `words` by what is
-    written on it (`selector.words`).
+    `title` and `queries` by what it looks like (ConSE), `words` by what is
+    written on it (`query_match`).
     """
 
     title: float | None = None

@@ -39,7 +39,7 @@ def neutralise(text: str, special_tokens: Iterable[str] = ()) -> str:
 
     Full-width look-alikes are folded first (NFKC), angle brackets become ‹ ›, control and format
     characters become spaces, and special tokens without brackets lose their first character's tie
-    to the rest by a space. Source: PAPERS section 5 (text that imitates the format flips judges).
+    to the rest by a space. Text that imitates the output format can flip a judge.
     """
     folded = unicodedata.normalize("NFKC", text).translate(_BRACKETS)
     shown = "".join(" " if unicodedata.category(c) in _UNSEEN else c for c in folded)

@@ -62,7 +62,7 @@ def publish(out: Path) -> None:
 
 
 def _schema() -> Any:
-    """The columns of DESIGN's verdict row; what a row has not is null."""
+    """The columns of a verdict row; what a row has not is null."""
     import pyarrow as pa
 
     text, real = pa.string(), pa.float64()

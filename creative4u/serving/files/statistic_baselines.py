@@ -2,7 +2,7 @@
 
 For each statistic the creative with the higher value is chosen; equal values count one half. A
 statistic sees no order, so its AA and CA are the same figure. A judge that is not above the best
-of them has seen nothing (STACK, "what single image statistics reach").
+of them has seen nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A file of verdicts with labels in, the figures of DESIGN section 2 out: AA, CA, ECE, by tag.
+"""A file of verdicts with labels in, its figures out: AA, CA, ECE, by tag.
 
 Rows with an error are in no denominator: they are counted beside, as `errors`. A tie or an
 inconclusive verdict is no choice, but each of its orders made one, so AA and CA count it like any

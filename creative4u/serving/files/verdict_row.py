@@ -1,4 +1,4 @@
-"""A pair or its outcome in, the parts of its row in a file of verdicts out (DESIGN section 2)."""
+"""A pair or its outcome in, the parts of its row in a file of verdicts out."""
 
 from __future__ import annotations
 

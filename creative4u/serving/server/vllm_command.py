@@ -61,7 +61,7 @@ def vllm_command(program: Sequence[str], model: Servable, config: ServeConfig) -
     """`vllm serve` for a judge: loopback, two images a prompt, greedy, no media from anywhere.
 
     `--allowed-media-domains` and `--allowed-local-media-path` stay away: images come in requests.
-    On a CPU float32 and eager mode (STACK: the right type there, and a start four times as fast).
+    On a CPU float32 and eager mode (which starts four times as fast).
     """
     words = [*program, "serve", model.source, "--served-model-name", model.name]
     words += ["--host", HOST, "--port", str(config.port)]

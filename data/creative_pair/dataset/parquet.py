@@ -2,7 +2,7 @@
 
 Run: creative4u data pack --pairs DIR --out DIR
 
-    OUT/data/<split>.parquet   rows as DESIGN's contract has them, images as bytes
+    OUT/data/<split>.parquet   rows of creative pairs, images as bytes
     OUT/README.md, contact.jpg the data card (see `card`)
 
 Each pair is stored in one order; `reasoning.swapped` derives the other.

@@ -1,6 +1,6 @@
 """The facts of two images in, the answers to the protocol's questions out; no clicks are consulted.
 
-How much a fact counts is our choice, made from what the protocol asks (PAPERS section 1) and not
+How much a fact counts is our choice, made from what the protocol asks (arXiv 2508.12628) and not
 from the world's effects: props always count for a creative here, whatever they do in a category.
 """
 

@@ -1,7 +1,7 @@
 """Queries in; which product, which creative and which position is shown out.
 
 The policy shows what is popular more, and what was clicked more still more, so that logs are biased
-as real ones are (DESIGN section 4; the form is our choice).
+as real ones are (the form is our choice).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from creative4u.metrics import smoothed_ctr
 from data.world.market.shoppers import Goods, Query, cumulate_rows, draw_rows
 
 Floats = NDArray[np.float64]
@@ -68,7 +69,7 @@ class Policy:
 
 def policy_of_day(shelf: Shelf, shown: Ints, clicked: Ints) -> Policy:
     """The day's policy from all earlier days' impressions and clicks by creative, (N,) each."""
-    rate = (clicked + 2.0402) / (shown + 2.0402 + 54.0625)  # PAPERS section 5: smoothed CTR
+    rate = smoothed_ctr(clicked, shown)
     by_slot = np.where(shelf.slots >= 0, rate[shelf.slots], 0.0)
     by_product = by_slot.sum(axis=1) / (shelf.slots >= 0).sum(axis=1).clip(1)
     popularity = shelf.popularity * np.clip(by_product / by_product.mean(), 0.7, 1.4)
