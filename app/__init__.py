@@ -1,1 +1,1 @@
-"""The page: two images, a title and interests in; a reasoned choice, history and feedback out."""
+"""Serve the web page: compare two creatives, rank many, keep a history and feedback."""

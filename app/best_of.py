@@ -1,4 +1,7 @@
-"""Uploaded files of one product, a title and queries in; views of a tournament out. No gradio."""
+"""Rank the uploaded images of one product by a tournament, as a stream of views (no gradio).
+
+No gradio.
+"""
 
 from __future__ import annotations
 

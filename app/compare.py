@@ -1,4 +1,6 @@
-"""Two uploaded files, a title and queries in; views of the comparison as it goes on out. No gradio.
+"""Compare two uploaded images, as a stream of views while the judge reasons (no gradio).
+
+No gradio.
 
 A view is all that the page needs to draw one moment: checked, waiting, looking, reasoning, done.
 """

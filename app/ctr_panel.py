@@ -1,4 +1,4 @@
-"""A kept comparison in, what the CTR model says of it out, as HTML: pCTRs, and a plain warning.
+"""Render the CTR model's opinion of a comparison as HTML, with a warning where it disagrees.
 
 It reads both creatives after the judge has spoken: each gets a calibrated pCTR with its interval,
 debiased beside raw. Where the CTR model leans to the creative that the judge did not choose, the

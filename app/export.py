@@ -1,4 +1,4 @@
-"""The history's feedback in, CreativePair rows out: pairs.jsonl and images/, as one zip file."""
+"""Export the history's feedback as creative pairs: pairs.jsonl and images/ in one zip file."""
 
 from __future__ import annotations
 

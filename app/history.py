@@ -1,4 +1,4 @@
-"""Finished comparisons in, history out; SQLite by default, any SQLAlchemy URL.
+"""Store finished comparisons and their feedback; SQLite by default, any SQLAlchemy URL.
 
 Each row keeps what was asked (title, queries, both images as JPEG), the verdict as JSON, and the
 user's feedback. Everyone who can open the page sees the same history.

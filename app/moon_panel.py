@@ -1,4 +1,4 @@
-"""Two creatives and a title in, MOON's similarities and nearest catalogue items out, as HTML.
+"""Render MOON's similarities and the nearest catalogue items as HTML.
 
 It answers beside the judge, not after it: one look at both images, no reasoning. The catalogue is a
 folder that `creative4u moon index` wrote; without one the similarities stand alone.

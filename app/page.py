@@ -1,4 +1,4 @@
-"""A judge and a history in, the Gradio page out; `creative4u app` runs `main`."""
+"""Build the Gradio page from a judge and a history; `creative4u app` runs `main`."""
 
 from __future__ import annotations
 

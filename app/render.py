@@ -1,4 +1,4 @@
-"""Views, verdicts and history in, HTML out; every word of a visitor or a model is escaped."""
+"""Render views, verdicts and history as HTML; escape every word of a visitor or a model."""
 
 from __future__ import annotations
 

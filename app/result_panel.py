@@ -1,4 +1,4 @@
-"""A comparison in, the components that show its result out; Compare and History share it."""
+"""Lay out the components that show a comparison's result, for Compare and History."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Best of N tab: many images, a title and queries in; a ranking by a tournament out."""
+"""Build the Best of N tab: many images, a title and queries; a ranking by a tournament."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The History tab: kept comparisons listed, opened again, deleted; feedback exported as pairs."""
+"""Build the History tab: list, open and delete comparisons; export feedback as pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Verdict in, what the page says about it in plain words out."""
+"""Put a verdict into plain words for the page."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Creative4U: two creatives of one product in, a reasoned choice out."""
+"""Choose between two creatives of one product, with reasons."""

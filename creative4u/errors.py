@@ -1,4 +1,4 @@
-"""What can go wrong, as a small tree: every error has a code for machines and a line for people."""
+"""Define the errors as a small tree: each has a code for machines and a line for people."""
 
 
 class Creative4UError(Exception):

@@ -1,4 +1,4 @@
-"""An image file in, four plain numbers out: what a judge that sees nothing could go by.
+"""Compute four plain statistics of an image, the baselines of a judge that sees nothing.
 
 On a pair, the side with the larger number is such a statistic's choice; a selector that does not
 beat the best of them has seen nothing.

@@ -1,4 +1,4 @@
-"""Untrusted bytes in, a clean RGB image out; raises ImageError with one line.
+"""Read untrusted image bytes as a clean RGB image; raise ImageError with one line.
 
 A clean image is upright, in RGB, carries no metadata and shares nothing with its file. Colour
 profiles are dropped, not applied; of an animation the first frame counts.

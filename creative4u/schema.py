@@ -1,4 +1,4 @@
-"""What passes between rooms: frozen, validated records; JSON in, JSON out."""
+"""Define the frozen, validated records that pass between rooms; JSON in, JSON out."""
 
 from __future__ import annotations
 

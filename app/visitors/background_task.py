@@ -1,4 +1,4 @@
-"""A call in, its answer once out: work that goes on beside a stream of views.
+"""Run a call beside a stream of views and hand over its result once.
 
 One worker for everybody: two looks at once would only slow each other and the judge.
 """

@@ -1,4 +1,4 @@
-"""A visitor's wish to stop in, the flag that the visitor's running work looks at out."""
+"""Keep each visitor's request to stop as a flag that running work checks."""
 
 from __future__ import annotations
 

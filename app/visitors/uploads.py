@@ -1,4 +1,4 @@
-"""A Gradio upload component in; it then hands over files exactly as they were sent."""
+"""Make a Gradio upload component hand over files exactly as they were sent."""
 
 from __future__ import annotations
 

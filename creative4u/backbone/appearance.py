@@ -1,4 +1,4 @@
-"""Images in, frozen appearance vectors out: what the trainable visual encoder starts from.
+"""Compute frozen appearance vectors of images, the input of the trainable visual encoder.
 
 One DINOv2-S pass gives five pooled vectors (the CLS token; the mean and the maximum of the
 patches; the means weighted by the saliency map and by what it leaves over, which keep subject and

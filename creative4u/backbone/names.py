@@ -1,4 +1,4 @@
-"""A model's name in, the folder or hub id that transformers loads out."""
+"""Resolve a model's name to the folder or hub id that transformers loads."""
 
 from __future__ import annotations
 

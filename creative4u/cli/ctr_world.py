@@ -1,4 +1,4 @@
-"""A world's folder in, what simulate and study need of it out; here alone its truth is read."""
+"""Read what simulations and studies need of a simulated shop; the only reader of its truth here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs that make data from nothing or from samples: a shop, images to teach and to test."""
+"""Define the verbs of `creative4u data` that make data: a shop, single images, damaged pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs that turn a log into pairs with reasons, as verbs of `creative4u data`."""
+"""Define the verbs of `creative4u data` that turn a log into pairs with reasoning."""
 
 from __future__ import annotations
 

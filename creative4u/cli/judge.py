@@ -1,4 +1,4 @@
-"""The verbs for files of pairs: judge them, and evaluate what was judged."""
+"""Define the verbs for files of pairs: judge them and evaluate the verdicts."""
 
 from __future__ import annotations
 

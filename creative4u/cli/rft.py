@@ -1,4 +1,4 @@
-"""The verbs of Reason-to-Select RFT: a recipe and overrides in, a training run's folder out."""
+"""Define the verbs of `creative4u rft`: train from a recipe, calibrate, merge, evaluate."""
 
 from __future__ import annotations
 

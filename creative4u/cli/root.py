@@ -1,4 +1,4 @@
-"""The front door: one verb per job, arguments in, a table or one JSON object out.
+"""Define the front door: one verb per job, a table or one JSON object as output.
 
     creative4u select A.jpg B.png --title "Dell G3 gaming laptop" --query "gaming laptop"
 

@@ -1,4 +1,4 @@
-"""The verb that serves a model to the page, the batch judge and whatever speaks the OpenAI API."""
+"""Define the verb that serves a model to whatever speaks the OpenAI API."""
 
 from __future__ import annotations
 

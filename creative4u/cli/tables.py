@@ -1,4 +1,4 @@
-"""Answers in, small tables on standard output out."""
+"""Print verdicts, rankings and metrics as small tables on standard output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a model is judged with: the small file `creative4u.json` that stands beside its weights."""
+"""Read how a model is judged with: the file `creative4u.json` beside its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests (two images, title, queries) in, Verdicts out; both orders of each in one batch."""
+"""Judge requests (two images, title, queries): both orders of each in one batch."""
 
 from __future__ import annotations
 

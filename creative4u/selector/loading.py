@@ -1,4 +1,4 @@
-"""A model's name in, a Judge out; the weights are loaded once per process.
+"""Load a judge by its model's name, once a process.
 
 Nothing: the embedded Creative4U-160M. A local folder or a hub id: loaded with transformers.
 `http://...`: any OpenAI-compatible server.

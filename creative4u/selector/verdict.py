@@ -1,4 +1,4 @@
-"""Two parsed completions, one an order, in; a Verdict in the user's own A and B out."""
+"""Combine the two orders' completions into a verdict in the user's own A and B."""
 
 from __future__ import annotations
 

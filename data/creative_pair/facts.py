@@ -1,4 +1,4 @@
-"""What one image is known to show, as a record; facts.jsonl beside the images in, facts out.
+"""Define what one image is known to show; read and write facts.jsonl.
 
 Only worlds that are rendered here have such a file. It says what can be seen and nothing of clicks:
 reasoning is written from it and checked against it.

@@ -1,4 +1,4 @@
-"""CreativePair rows to JSONL and Parquet and back; the files are written whole or not at all."""
+"""Write and read creative pairs as JSONL and Parquet, whole or not at all."""
 
 from __future__ import annotations
 

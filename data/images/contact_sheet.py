@@ -1,4 +1,4 @@
-"""Images in, one picture of them side by side out; and the sheet of what the world renders.
+"""Arrange images in one picture; draw the sheet of what the world renders.
 
 python -m data.images.contact_sheet docs/contact-sheet.jpg --seed 7
 """

@@ -1,4 +1,4 @@
-"""A folder of real images with titles in, pairs of each image and its damaged self out.
+"""Pair each real image of a folder with damaged copies of itself, for measuring only.
 
 A person sees at once which side is the better one; so should a selector. The pairs are for
 measuring only, never for training.

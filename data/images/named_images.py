@@ -1,4 +1,4 @@
-"""Packages' clip art, renders and photographs in, a folder of pictures with names out.
+"""Collect clip art, renders and photographs of packages as images with names.
 
     python -m data.images.named_images OUT --clipart 2000
 

@@ -1,4 +1,4 @@
-"""A seed in, single images with the known strength of each property out, to teach the eyes first.
+"""Draw single images with known strengths of each property, to train the linear probe and SFT.
 
     python -m data.images.single_images OUT --count 8000 --seed 7
 

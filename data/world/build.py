@@ -1,4 +1,4 @@
-"""A seed in, a whole shop out: catalogue, creatives, people, log, and the truth kept apart.
+"""Build a simulated shop from a seed: catalogue, creatives, shoppers, log, and its truth apart.
 
 Run: creative4u data world --out DIR --seed 7 --products 400 --users 50000 --impressions 12000000
 

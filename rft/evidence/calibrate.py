@@ -1,4 +1,4 @@
-"""Labelled verdicts of a held-out split in, the lean and the temperature of a model's answers out.
+"""Fit position bias, language model scale and evidence weight on labelled held-out verdicts.
 
 Run: creative4u rft calibrate verdicts.jsonl --model runs/sft-160m/1-pairs
 

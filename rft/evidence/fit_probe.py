@@ -1,4 +1,4 @@
-"""Images with known facts in, a linear probe and its held-out figures out.
+"""Fit the linear probe on images with known facts and measure it on held-out ones.
 
 Run: creative4u rft probe --singles DIR/singles.jsonl --pairs DIR/pairs.jsonl --out WEIGHTS
 

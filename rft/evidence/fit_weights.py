@@ -1,4 +1,4 @@
-"""Labelled pairs in, how much each observed degree counts for the choice out.
+"""Fit what each degree is worth for the choice on labelled pairs.
 
 Run: creative4u rft weigh runs/data/seen/pairs.jsonl --out runs/weights.json
 

@@ -1,4 +1,4 @@
-"""Held-out single images in, how well a model sees each property out.
+"""Measure how well a model sees each property on held-out single images.
 
 Run: creative4u rft observe --model runs/sft-160m/0-singles --singles DIR/singles.jsonl
 """

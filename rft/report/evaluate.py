@@ -1,4 +1,4 @@
-"""A model's name and a file of pairs in; verdicts, figures, plots and a model card out.
+"""Judge pairs with a model and write verdicts, figures, plots and a model card.
 
 Run: creative4u rft evaluate OUT --pairs DIR/pairs.jsonl --card docs/model-card.md
 

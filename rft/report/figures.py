@@ -1,4 +1,4 @@
-"""Verdicts, the pairs they are of and what is known of them in, every figure of a judge out.
+"""Compute every figure of a judge from verdicts and what is known of their pairs.
 
 Run: creative4u rft evaluate verdicts.jsonl --pairs DIR/pairs.jsonl --card docs/model-card.md
 

@@ -1,4 +1,4 @@
-"""An adapter and pairs that it was not trained on in, verdicts and their figures out, many at once.
+"""Judge thousands of held-out pairs with an adapter in large batches, for a GPU.
 
 Run: python -m rft.report.held_out ADAPTER --pairs DIR/pairs.jsonl --split validation --out runs
 

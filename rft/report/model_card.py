@@ -1,4 +1,4 @@
-"""The figures of a judge in, its model card out: Markdown that says what was measured and how."""
+"""Write a judge's model card in Markdown from its figures."""
 
 from __future__ import annotations
 

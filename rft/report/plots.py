@@ -1,4 +1,4 @@
-"""The figures of `rft.report.figures` in, one picture with four panels out."""
+"""Plot the figures of `rft.report.figures` as one picture with four panels."""
 
 from __future__ import annotations
 

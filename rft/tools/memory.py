@@ -1,4 +1,4 @@
-"""A recipe in, an estimate of the memory that a device needs for it out.
+"""Estimate the device memory that a recipe needs.
 
 Run: creative4u rft memory grpo-qwen2.5-vl-7b
 

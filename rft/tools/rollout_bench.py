@@ -1,4 +1,4 @@
-"""An adapter and training pairs in, CPU seconds of plain and of guided generation out.
+"""Time plain against guided generation of rollouts in CPU seconds.
 
 Run: python -m rft.tools.rollout_bench grpo-160m adapter=runs/sft-160m/1-pairs grpo.pairs=1
 

@@ -1,4 +1,4 @@
-"""Labelled pairs with protocol answers in, how much each answer counts for the choice out.
+"""Learn how much each protocol answer counts for the choice from labelled pairs.
 
 Logistic regression of the click on the seven comparisons (+1, 0, -1) without a constant, so that
 exchanging A and B exchanges the odds. Learnt from the training split alone.

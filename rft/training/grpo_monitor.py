@@ -1,4 +1,4 @@
-"""A GRPO run's rewards and logs in; times, counts, samples and an early stop out.
+"""Record a GRPO run's rewards, times and samples, and stop it early where it collapses.
 
 The rewards are handed to the trainer through `watched`, which changes none of them: it notes when
 they run (a step is generation, then rewards, then the update), counts what did not parse, measures

@@ -1,4 +1,4 @@
-"""Labelled training pairs in, the rows that GRPO draws prompts from out: both orders, side by side.
+"""Build the rows that GRPO draws prompts from: both orders of labelled pairs, side by side.
 
 The two orders of a pair stand next to each other and are never shuffled apart, so that a step that
 takes whole pairs sees both: that is what swap consistency is measured on.

@@ -1,4 +1,4 @@
-"""Base and adapter in, one folder of merged weights out that any server loads; refuses to drift.
+"""Merge base and adapter into one folder that any server loads; refuse a drift of logits.
 
 Run: creative4u rft merge runs/sft-160m/1-pairs --out runs/merged
 

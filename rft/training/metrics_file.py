@@ -1,4 +1,4 @@
-"""A trainer's logs in, a JSON line each out (`metrics.jsonl`); and to TensorBoard if installed."""
+"""Write a trainer's logs as JSON lines (`metrics.jsonl`) and to TensorBoard if installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base model in, a PEFT model to train out; adapters saved small and without machine paths."""
+"""Build the PEFT model to train; save adapters small and without machine paths."""
 
 from __future__ import annotations
 

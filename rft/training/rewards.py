@@ -1,4 +1,4 @@
-"""Completions and the columns of their rows in, one number in 0..1 a completion out.
+"""Score completions by pure functions in 0..1: format, accuracy, coherence, swap consistency.
 
 Each reward is a few lines on top of the one parser. What does not parse, truncated completions
 included, gets 0 from every reward. Rewards read the completion and the row's labels, never title,

@@ -1,4 +1,4 @@
-"""GRPO prompts in, drawn completions out, guided by the protocol's form: TRL's `rollout_func`.
+"""Draw GRPO completions by structured decoding: TRL's `rollout_func`.
 
 Three things make it faster than plain generation at the same batch: the protocol's keys are fed
 rather than generated, the prompt of a group is read once for all of its completions, and LoRA is

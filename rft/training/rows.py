@@ -1,4 +1,4 @@
-"""Training rows: `{"prompt", "completion", "images"}` from singles and pairs; a data set for TRL.
+"""Build training rows (prompt, completion, images) from single images and pairs.
 
 A single is one image and its degrees; a pair is the judge's own prompt and a reasoned completion,
 in both orders. The prompts are those of `creative4u.selector`, never written again here.

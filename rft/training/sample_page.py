@@ -1,4 +1,4 @@
-"""Completions with their images and rewards in, one self-contained HTML page out.
+"""Write completions with their images and rewards as one self-contained HTML page.
 
 What users typed and what the model wrote is escaped: a page of samples runs nothing.
 """

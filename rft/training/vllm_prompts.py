@@ -1,4 +1,4 @@
-"""Prompts whose image tokens are expanded in, prompts with one token an image out, for vLLM.
+"""Collapse expanded image tokens to one token an image, as vLLM expects.
 
 TRL 1.16 hands vLLM the processor's token ids, in which an image stands as many tokens as it has
 features; vLLM expands the first of them once more, and the model reads twice the image tokens that

@@ -1,4 +1,4 @@
-"""A shop's folder in, a scorer for new creatives and its figures on held-out products out.
+"""Fit the scorer of new creatives on a shop's log; measure it on held-out products.
 
     creative4u ctr newcomer WORLD --out FILE
 

@@ -1,4 +1,4 @@
-"""What a creative without history would get: image and words in, a logit of CTR out.
+"""Predict the CTR of a creative that has no history from its image and words.
 
 logit = level(words) + w . f(image). f are the frozen appearance features; w is fitted on what tells
 the creatives of one product apart (ridge regression on logits of smoothed CTR, features and targets

@@ -1,4 +1,4 @@
-"""Images, a title and queries in, calibrated pCTRs with intervals out: no history needed.
+"""Score new creatives: calibrated pCTRs with intervals, no history needed.
 
 The weights shipped beside this module were trained on the log of the project's own rendered world
 (`creative4u data world`), not on any real shop: its scale of CTR and its taste are that world's.

@@ -1,4 +1,4 @@
-"""A click log in Parquet parts in, batches of numbers out; never more than a block in memory.
+"""Read a click log in Parquet parts as batches of numbers, one block in memory at a time.
 
 Parts are read in the order of their names, a block of rows at a time; the rows of a block are
 shuffled by a seed that names epoch and block, so that the same command sees the same batches and a

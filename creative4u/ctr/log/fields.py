@@ -1,4 +1,4 @@
-"""A fields file in, the declared features out; ids to numbers, unseen ids to one bucket, counted.
+"""Read the declared features and map ids to numbers; unseen ids share one bucket.
 
 One JSON file says what a log's columns are called and which of them the model reads; a log with
 other column names needs another file, nothing else; `fields.json` beside this module is the

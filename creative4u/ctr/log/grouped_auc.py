@@ -1,4 +1,4 @@
-"""Scores with counts of clicks and of none in, AUC and gAUC out, each impression for itself.
+"""Compute AUC and gAUC from scores with counts of clicks and of impressions without.
 
 The same figures as `metrics.auc` on one row an impression, without the rows: for creatives with
 their counts, or with expected clicks where the world's unbiased CTR is known.

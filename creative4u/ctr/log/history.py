@@ -1,4 +1,4 @@
-"""Clicks in time's order in, each user's latest clicks out, as two tables of fixed size."""
+"""Build each user's latest clicks, in order of time, as two tables of fixed size."""
 
 from __future__ import annotations
 

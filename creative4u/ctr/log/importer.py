@@ -1,4 +1,4 @@
-"""A click log with other column names in, a shop's folder that every `ctr` verb reads out.
+"""Import a click log with other column names as a shop folder that every `ctr` verb reads.
 
     creative4u ctr import LOG --images DIR --out SHOP [--column click=is_click]
 

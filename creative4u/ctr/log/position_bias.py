@@ -1,4 +1,4 @@
-"""Clicks by creative and position in, how much each position is looked at out.
+"""Estimate how much each position is looked at (position-based click model).
 
 CTR = attraction(creative) * look(position), fitted by alternating the two maximum likelihood steps
 of a Poisson model (the position-based click model; our choice of fit). A creative shown in good

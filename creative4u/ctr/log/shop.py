@@ -1,4 +1,4 @@
-"""A shop's folder in (log, images with metadata, queries); its creatives and texts as arrays out.
+"""Read a shop folder (log, images with metadata, queries) as arrays of creatives and texts.
 
     DIR/log/*.parquet, DIR/images/metadata.jsonl, DIR/queries.parquet (query_id, text)
 

@@ -1,4 +1,4 @@
-"""A shop's folder in, the same shop with a share of its shoppers out; whole behaviours stay whole.
+"""Subsample a shop by shoppers, so that each behaviour sequence stays whole.
 
     creative4u ctr sample WORLD --users 0.125 --out SMALL
 

@@ -1,4 +1,4 @@
-"""Raw pCTR and what then happened in, calibrated pCTR with an interval out.
+"""Calibrate raw pCTRs on observed clicks and give each an interval.
 
 Isotonic regression on held-out days, or beta calibration where there is little to fit on and ties
 would lose the order; both are kept as knots. The interval is that of the impressions

@@ -1,4 +1,4 @@
-"""Impressions in, click logits out: ids, behaviour, visual feature, CUBE and S3's network.
+"""Predict click logits from ids, behaviour, the visual feature, CUBE and the debiasing network.
 
 logit = (MLP + line)([ids, crosses, numbers, ID interest, look, CUBE]) + bias[position]. The look is
 the debiased visual feature g(z) at the width of the ids, and crossed with query and shopper too.

@@ -1,4 +1,4 @@
-"""A target and its user's behaviour in, three interests and the similarities out: MOON's CUBE.
+"""Extract three interests from a user's behaviour and their similarities (MOON's CUBE).
 
 The content-based user behaviour extractor of arXiv 2511.11305. With r the
 multimodal and e the ID embedding, and s_b = cos(r_target, r_b) for each behaviour b:

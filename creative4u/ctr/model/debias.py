@@ -1,4 +1,4 @@
-"""Visual features in, the same with exposure bias taken off out; S3's loss beside it.
+"""Remove exposure bias from visual features by a contrastive loss (S3).
 
 S3 of arXiv 2205.04168: inside the CTR model the visual feature is adjusted by
 contrasting high-impression items with selected lower-impression ones. The form is our choice: the

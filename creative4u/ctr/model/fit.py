@@ -1,4 +1,4 @@
-"""A shop's folder in; a trained, calibrated predictor and its report out.
+"""Train and calibrate a CTR predictor on a shop folder and report its figures.
 
 creative4u ctr train WORLD --out DIR [--embeddings FILE] [--debias] [--keep 0.3]
 """

@@ -1,4 +1,4 @@
-"""A trained CTR model with all that it needs to score a log: one folder, saved and loaded whole.
+"""Save and load a trained CTR model with all that scoring a log needs, as one folder.
 
 DIR/model.safetensors   weights, image tables, impression counts, vocabularies
 DIR/model.json          fields, sizes, scale, calibration, report

@@ -1,4 +1,4 @@
-"""One shopper's query and its candidates in, calibrated pCTRs with intervals out, in one pass.
+"""Score a query's candidates for one shopper in one pass: calibrated pCTRs with intervals.
 
 What ranks a page of results: N creatives of any products for one shopper, query and behaviour, all
 in the first place. Ids that training did not show fall into the unseen bucket; a creative whose

@@ -1,4 +1,4 @@
-"""A trained model and its shop in, every creative's pCTR with the impressions behind it out.
+"""Compute every creative's pCTR in a shop, with the impressions behind it.
 
 A creative's rate is the mean over the queries that its product was shown for, by their share of
 impressions, in the first place, for a shopper unknown.

@@ -1,4 +1,4 @@
-"""A click log and embeddings in, a trained CTR model out; resumable, on one process or several.
+"""Train the CTR model on a click log and embeddings; resumable, on one process or several.
 
 creative4u ctr train WORLD --out DIR
 accelerate launch --cpu --num_processes 2 $(which creative4u) ctr train ...   (DDP)

@@ -1,4 +1,4 @@
-"""A shop, its true rates, a scorer and verdicts in; every policy's A/B test out, as a table.
+"""Run the simulated A/B test of every policy and tabulate it.
 
     creative4u ctr simulate WORLD
 

@@ -1,4 +1,4 @@
-"""A shop in, pairs of its held-out products' creatives out, for a judge whose verdicts are a prior.
+"""Write pairs of a shop's held-out creatives, for a judge whose verdicts become a prior.
 
     creative4u ctr pairs WORLD --out pairs.jsonl
 

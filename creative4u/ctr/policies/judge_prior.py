@@ -1,4 +1,4 @@
-"""A judge's verdicts over pairs in, a prior CTR for every creative out: Bradley-Terry by hand.
+"""Turn a judge's verdicts into a prior CTR for every creative (Bradley-Terry strengths).
 
 The strengths maximise the likelihood of the verdicts' probabilities, with a Gaussian prior that
 keeps unbeaten creatives finite; CTRs are the base rate shifted by the strengths, on logits.

@@ -1,4 +1,4 @@
-"""Impressions and clicks so far in, which creative to show next out: one class a policy.
+"""Choose the creative to show next from impressions and clicks so far: one class a policy.
 
 All policies choose for S runs and P products at once. `shown` and `clicks` are (S, P, K) counts by
 creative; `valid` (P, K) is False where a product has fewer than K creatives. A prior is a CTR a

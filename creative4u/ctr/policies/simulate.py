@@ -1,4 +1,4 @@
-"""A world's true rates and policies in, the online A/B test out: CTR, CVR, RPM, regret and lifts.
+"""Simulate an online A/B test on a world's true rates: CTR, CVR, RPM, regret and lifts.
 
 The truth is the environment and the yardstick only: a policy sees counts, features and priors,
 never a rate (the oracle apart). Every policy meets the same number of impressions of each product;

@@ -1,4 +1,4 @@
-"""A shop, its true rates and images in; the ladder's table out: what each step of training adds.
+"""Measure what each step of visual training adds to the CTR model (the ladder).
 
     creative4u ctr study WORLD --out DIR
 

@@ -1,4 +1,4 @@
-"""FuxiCTR's DIN and DCNv2 and torch-rechub's DIN behind one small interface, for `ctr peers`.
+"""Wrap FuxiCTR's DIN and DCNv2 and torch-rechub's DIN in one interface for `ctr peers`.
 
 Each is trained by its own library's training step, with its own optimizer, at the sizes of ours:
 embeddings of the fields file's width, a tower of (128, 64), the same behaviour. Position is a

@@ -1,4 +1,4 @@
-"""A shop's log in, ours beside FuxiCTR's and torch-rechub's models out: one run, the same rows.
+"""Compare our CTR model with FuxiCTR's and torch-rechub's on the same rows in one run.
 
     creative4u ctr peers WORLD --out peers.json
 

@@ -1,4 +1,4 @@
-"""The study's rungs or a simulation's table in, PNG pictures out.
+"""Plot a study's ladder or a simulation's regret as PNG files.
 
 matplotlib is imported inside: nothing else here needs it.
 """

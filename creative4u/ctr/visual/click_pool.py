@@ -1,4 +1,4 @@
-"""Impressions and clicks by query and creative in; anchors, positives and negatives for S2 out.
+"""Draw anchors, positives and negatives for S2 from clicks by query and creative.
 
 The positives of arXiv 2205.04168's S2 are items clicked for the same query; the negatives come
 from a class-aware pool, so that they are no false negatives. The pool's form is

@@ -1,4 +1,4 @@
-"""Vectors by creative and query id in, tables by the model's numbers out; one safetensors file.
+"""Read and write embedding tables by creative and query id as one safetensors file.
 
 The file holds `creative_ids`, `query_ids` (integers) and any of `visual` (N, Dv), `multimodal`
 (N, Dr) and `query` (Q, Dr): what a visual encoder or MOON wrote. Creatives that it lacks get zeros

@@ -1,4 +1,4 @@
-"""Frozen appearance in, a click-supervised visual embedding out: S1 and S2 of arXiv 2205.04168.
+"""Train a visual embedding on frozen appearance vectors: S1 and S2 of arXiv 2205.04168.
 
 The encoder is a small trainable head on frozen DINOv2-S poolings (`appearance`), so that a CPU
 trains it in a minute. arXiv 2205.04168:

@@ -1,4 +1,4 @@
-"""Appearances, clicks and texts in; the visual embeddings of each training step out.
+"""Train the visual embeddings of each step of the ladder.
 
 off-the-shelf -> S1 -> S1 + S2 of arXiv 2205.04168, all of one width, each dimension scaled to unit
 variance, so that a CTR model can be compared on them. The multimodal part beside them are sentence

@@ -1,4 +1,4 @@
-"""The Parquet files that `creative4u moon apply` wrote in, multimodal vectors by creative out.
+"""Read multimodal vectors by creative from the Parquet files of `creative4u moon apply`.
 
     FOLDER/items.parquet      item_id, vector
     FOLDER/queries.parquet    query_id, vector

@@ -1,4 +1,4 @@
-"""A folder of weights in, a Backend in this process out: transformers, both orders in one batch."""
+"""Answer prompts with a model in this process (transformers), both orders in one batch."""
 
 from __future__ import annotations
 

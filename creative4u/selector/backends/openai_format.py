@@ -1,4 +1,4 @@
-"""A prompt in, the body of a chat completion out; a server's answer in, Completion or degrees out.
+"""Convert prompts to chat completion requests and a server's answers to completions.
 
 Pure functions: the OpenAI-compatible backend and the batch files both call them.
 """

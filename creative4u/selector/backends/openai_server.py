@@ -1,4 +1,4 @@
-"""Addresses of an OpenAI-compatible server (vLLM first of all) in, a Backend out.
+"""Answer prompts by OpenAI-compatible servers, vLLM first of all.
 
     creative4u judge pairs.jsonl -o verdicts.jsonl --model http://127.0.0.1:8000
 

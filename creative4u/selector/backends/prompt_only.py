@@ -1,4 +1,4 @@
-"""A model's name in, a Backend without weights out: for prompts that are answered elsewhere."""
+"""Build prompts for answers that come from elsewhere, without weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of servers in, one answer a request out: balanced, retried elsewhere, given up in time.
+"""Send requests to several servers: balanced, retried elsewhere, given up in time.
 
 A request goes to the server with the fewest requests in flight. One that fails (connection, time,
 busy, 5xx) sends its server into a pause that doubles each time, with jitter, and is asked again,

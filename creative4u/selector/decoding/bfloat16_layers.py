@@ -1,4 +1,4 @@
-"""A float32 model in, the same one out with its matrix products in bfloat16, where that pays.
+"""Replace a float32 model's linear layers by bfloat16 ones where this CPU gains by it.
 
 On a CPU with AVX-512 BF16 a product takes a quarter to a third of float32's time, and each row of
 it comes out bit for bit the same whatever rows are beside it, which float32's does not. Sums, norms

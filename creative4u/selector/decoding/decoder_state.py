@@ -1,4 +1,4 @@
-"""A row of a batch while the guided decoder writes it."""
+"""Hold the state of one row of a batch while the guided decoder writes it."""
 
 from __future__ import annotations
 

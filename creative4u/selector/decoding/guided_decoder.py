@@ -1,4 +1,4 @@
-"""Prompts in, protocol completions out, by a decoder that is guided by the protocol's form.
+"""Write protocol completions by structured decoding: fixed text is inserted, the rest generated.
 
 The keys of the lines are known beforehand, so they are fed in one forward pass instead of being
 generated token by token (jump-forward decoding, as in structured-output engines; our choice); so is

@@ -1,4 +1,4 @@
-"""Rows of tokens in, next-token logits out, without padding: one packed forward pass a step.
+"""Run rows of tokens of any length in one packed pass with a KV cache, without padding.
 
 All rows' new tokens lie behind each other in one sequence, so that the linear layers compute
 nothing that is thrown away; attention is computed row by row, over keys and values that stay where

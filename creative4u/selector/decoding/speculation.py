@@ -1,4 +1,4 @@
-"""What a decoder has written in, guesses at what it writes next out: n-gram speculation.
+"""Draft the next tokens from what the prompt and common lines say (n-gram speculation).
 
 Reasoning lines repeat from pair to pair but for their numbers, so what followed the same words of
 the same line before is a cheap draft; the numbers stand in the prompt. The model checks a draft in

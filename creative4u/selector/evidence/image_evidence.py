@@ -1,4 +1,4 @@
-"""RGB images in, measured and recognised facts out, in degrees from 0 to 9.
+"""Measure an image's evidence as degrees from 0 to 9.
 
 What can be measured in pixels, what the saliency decoder says of the subject, and what a classifier
 of real photographs recognises (ConSE). None of it depends on the other image or on the order.

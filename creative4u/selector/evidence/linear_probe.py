@@ -1,4 +1,4 @@
-"""DINOv2 tokens of images in, degrees of the observed properties out: a linear probe.
+"""Predict an image's degrees from DINOv2 tokens with a linear probe.
 
 What a frozen vision encoder already knows is read directly (a linear probe beats
 what a small language model learns to say through a fresh connector in the same time). It costs one

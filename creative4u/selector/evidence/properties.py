@@ -1,4 +1,4 @@
-"""What one image shows, in degrees from 0 to 9: the properties, their text and the record.
+"""Define the properties of an image, their degrees and their text.
 
 Asked of one image at a time, independent of the other image and of the order.
 """

@@ -1,4 +1,4 @@
-"""Words on a creative and shoppers' queries in, how many of the queries the words meet out.
+"""Measure how many of the shoppers' queries the words on a creative cover.
 
 A query is met by a word of its own that the picture says, or by a word of the interest that it
 voices: a cheap thing by prices and discounts, a gift by the word gift. The interests and their

@@ -1,4 +1,4 @@
-"""What a model behind the judge has to do: rate images one at a time, and complete prompts."""
+"""Define what a model behind the judge does: complete prompts, rate single images."""
 
 from __future__ import annotations
 

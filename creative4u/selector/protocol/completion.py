@@ -1,4 +1,7 @@
-"""Completion text in, Parsed (answers, reasoning) out; raises VerdictParseError. And back again."""
+"""Parse a completion into answers and reasoning, and write one; raise VerdictParseError.
+
+And back again.
+"""
 
 from __future__ import annotations
 

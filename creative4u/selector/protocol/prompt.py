@@ -1,4 +1,4 @@
-"""Title, queries and observations in, chat messages with image placeholders out; the only prompt.
+"""Write the prompt of a comparison as chat messages with image placeholders.
 
 SFT, GRPO, evaluation, serving and the page all call these functions.
 """

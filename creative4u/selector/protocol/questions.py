@@ -1,4 +1,4 @@
-"""The Creative Evaluation Protocol: ten questions, their allowed answers, and their mirror image.
+"""Define the Creative Evaluation Protocol: ten questions, their answers and mirror images.
 
 Source: Creative4U (arXiv 2508.12628); the content of the protocol is known from a third-party note,
 the wording is ours.

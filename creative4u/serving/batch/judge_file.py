@@ -1,4 +1,4 @@
-"""A file of pairs in, a file of verdicts out, row by row in the same order; stops and goes on.
+"""Judge a file of pairs row by row into a file of verdicts in the same order; resumable.
 
 Each row is on disk as soon as its batch is done, so a killed run loses at most what is in flight.
 Beside OUT stands OUT.meta.json, which says what OUT was made from: only the same input and model

@@ -1,4 +1,4 @@
-"""Rows of pairs in, judged rows in the same order out, several batches in flight where it pays.
+"""Judge rows in this process in the same order, several batches at once where it pays.
 
 Images are decoded in a thread of their own. A judge in this process takes a batch a core; one
 behind servers takes several, so that no server waits for the slowest request of a batch.

@@ -1,4 +1,4 @@
-"""A file of pairs in, its rows that are still to be judged out: what a row tells, what to ask."""
+"""Read the rows of a pairs file that are still to be judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An iterator in, the same items in the same order out; the next ones are made in a thread."""
+"""Prefetch an iterator's next items in a thread, in the same order."""
 
 from __future__ import annotations
 

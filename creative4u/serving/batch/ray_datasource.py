@@ -1,4 +1,4 @@
-"""A Source of pairs in, a Ray Data source out: read in one task on the driver's node, streamed."""
+"""Stream pending rows as a Ray Data source, read in one task on the driver's node."""
 
 from __future__ import annotations
 

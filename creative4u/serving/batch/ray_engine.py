@@ -1,4 +1,4 @@
-"""Rows of pairs in, judged rows in the same order out, judged by workers of a Ray cluster.
+"""Judge rows by workers of a Ray cluster, in the same order.
 
     creative4u judge pairs.jsonl -o verdicts.jsonl --engine ray --address HOST:PORT
 

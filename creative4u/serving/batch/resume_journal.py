@@ -1,4 +1,4 @@
-"""The name of a file of verdicts in, the lines that stand for it on disk out; Parquet at the end.
+"""Keep a verdict file's rows on disk while it is written; write Parquet at the end.
 
 A JSONL file is its own journal. A Parquet file cannot be written row by row, so its rows wait in
 OUT.rows.jsonl, and OUT is made from them, whole, at the end of each run.

@@ -1,4 +1,4 @@
-"""Batch requests and a model's folder in, one contender's Timed record out, each in its process.
+"""Time one way of judging a file of requests, each in its own process.
 
     python -m creative4u.serving.bench.contenders NAME REQUESTS FOLDER
 

@@ -1,4 +1,4 @@
-"""A model's config and token counts in, the arithmetic of judging out, FLOP.
+"""Count the floating point operations of judging from a model's config and token counts.
 
 Two FLOP a weight and token; attention's own products are counted too. What is needed, not what a
 program happens to do: each image is encoded once for both orders, nothing is padded, and the output

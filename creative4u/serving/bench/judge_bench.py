@@ -1,4 +1,4 @@
-"""A file of pairs and a model in, the rates of ways to judge them out, all in one run, as ratios.
+"""Compare the rates of several ways to judge the same pairs in one run, as ratios.
 
     creative4u bench judge pairs.jsonl --limit 24
 

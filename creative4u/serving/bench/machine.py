@@ -1,4 +1,4 @@
-"""This machine in, its limits and what a process has used of it out: FLOP/s, CPU seconds, bytes."""
+"""Measure this machine's limits and a process's use: FLOP/s, CPU seconds, bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One set of prompts, asked in several ways: do they choose the same, with the same probabilities?
+"""Compare the choices and probabilities of one set of prompts judged in several ways.
 
     python -m creative4u.serving.bench.parity FOLDER ask pairs.jsonl 200 [MODEL]
     python -m creative4u.serving.bench.parity FOLDER WAY[,WAY...] [PAIRS]

@@ -1,4 +1,4 @@
-"""Where the time of judging in process goes: pairs in, CPU seconds by part out.
+"""Profile judging in process: CPU seconds by part.
 
     python -m creative4u.serving.bench.profile_judge pairs.jsonl 8 [float32] [undrafted]
 

@@ -1,4 +1,4 @@
-"""A stub OpenAI server that costs little: the first image leads where its data is the longer.
+"""Run a stub OpenAI server that costs little and prefers the image with more bytes.
 
     python -m creative4u.serving.bench.quick_stub PORT [SECONDS] [DIES_AFTER]
 

@@ -1,4 +1,4 @@
-"""A file of pairs judged by the real model on a local cluster of two nodes, one killed midway.
+"""Judge a file on a local Ray cluster of two nodes, one of them killed midway.
 
     python -m creative4u.serving.bench.ray_trial FOLDER pairs.jsonl 24
 

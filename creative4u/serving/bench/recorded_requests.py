@@ -1,4 +1,4 @@
-"""A file of OpenAI batch requests in, their prompts out: the same ones for every contender."""
+"""Read the prompts of a file of OpenAI batch requests, the same for every contender."""
 
 from __future__ import annotations
 

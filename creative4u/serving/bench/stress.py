@@ -1,4 +1,4 @@
-"""A folder for scratch in, figures of the batch judge under stress out, with the real command.
+"""Measure the batch judge under stress with the real command and stub servers.
 
     python -m creative4u.serving.bench.stress FOLDER [bad-rows|ctrl-c|outage|two-servers|memory]
 

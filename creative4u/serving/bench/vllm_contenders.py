@@ -1,4 +1,4 @@
-"""The contenders on a vLLM engine: batch requests in, a Timed record out."""
+"""Time the contenders on a vLLM engine."""
 
 from __future__ import annotations
 

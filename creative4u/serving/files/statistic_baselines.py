@@ -1,4 +1,4 @@
-"""Labelled pairs in, what choosing by one image statistic would have got, overall and by tag, out.
+"""Measure what choosing by one image statistic would get, overall and by tag.
 
 For each statistic the creative with the higher value is chosen; equal values count one half. A
 statistic sees no order, so its AA and CA are the same figure. A judge that is not above the best

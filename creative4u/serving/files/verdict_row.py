@@ -1,4 +1,4 @@
-"""A pair or its outcome in, the parts of its row in a file of verdicts out."""
+"""Convert pairs to requests and outcomes to rows of a verdict file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of OpenAI batch answers in, the chat completion of each custom_id out."""
+"""Read files of OpenAI batch answers by custom_id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file of pairs in, OpenAI batch requests out; their answers in, a file of verdicts out.
+"""Export pairs as OpenAI batch requests and import their answers as verdicts.
 
     creative4u judge pairs.jsonl -o verdicts.jsonl --to-batch requests.jsonl
     python -m creative4u.serving.server.vllm_cli run-batch \\

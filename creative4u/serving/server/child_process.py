@@ -1,4 +1,4 @@
-"""A command in, a running process group out that never outlives us."""
+"""Run a command as a process group that never outlives this process."""
 
 from __future__ import annotations
 

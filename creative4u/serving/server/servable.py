@@ -1,4 +1,4 @@
-"""A model's name in, what vLLM serves out; an adapter is merged with its base once and cached."""
+"""Find what vLLM can serve for a model's name; merge an adapter with its base once and cache it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's name in, a vLLM server on this machine out; it lives as long as this process.
+"""Serve a model with vLLM on this machine for as long as this process lives.
 
 creative4u serve --port 8000
 creative4u judge pairs.jsonl -o verdicts.jsonl --model http://127.0.0.1:8000

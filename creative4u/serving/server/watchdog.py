@@ -1,4 +1,4 @@
-"""A process group's number in; the group is ended when standard input closes without "done".
+"""End a process group when standard input closes without "done".
 
 Run by `child.Child`, which holds the other end: however it dies, kill -9 included, no server is
 left behind. Imports nothing of ours, so that it starts at once.

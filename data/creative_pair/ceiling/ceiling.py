@@ -1,4 +1,4 @@
-"""A folder of mined pairs in, what the truth and simple rankers reach on its test split out.
+"""Measure what the truth and simple rankers reach on the test split of mined pairs.
 
 Run: creative4u data ceiling --pairs DIR --out FILE [--world DIR]
 

@@ -1,4 +1,4 @@
-"""Feature rows of both creatives in, simple rankers trained on the labels out.
+"""Train simple rankers on feature rows of both creatives.
 
 Every ranker scores one creative at a time and compares the scores, so that exchanging A and B
 exchanges its choice: its AA and CA are the same number.

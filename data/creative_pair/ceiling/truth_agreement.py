@@ -1,4 +1,4 @@
-"""Mined pairs and the world's truth in, how often the truth agrees with the labels out.
+"""Measure how often the world's truth agrees with mined labels.
 
 This is the best that any selector can do on the labels; it is evaluation and nothing else.
 """

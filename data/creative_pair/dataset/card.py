@@ -1,4 +1,4 @@
-"""A written data set in, its card out: README.md with counts and a contact sheet of its pairs."""
+"""Write a data set's card: README.md with counts and a contact sheet of its pairs."""
 
 from __future__ import annotations
 

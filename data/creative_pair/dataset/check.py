@@ -1,4 +1,4 @@
-"""A folder of pairs or a written data set in, every reason not to trust it out.
+"""List every reason not to trust a folder of pairs or a written data set.
 
 Run: creative4u data check DIR
 """

@@ -1,4 +1,4 @@
-"""A folder of pairs in, a data set with embedded images out that `datasets.load_dataset` opens.
+"""Write a data set with embedded images that `datasets.load_dataset` opens.
 
 Run: creative4u data pack --pairs DIR --out DIR
 

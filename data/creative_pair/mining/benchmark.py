@@ -1,4 +1,4 @@
-"""A made-up log of any size in rows, rows per second and peak memory of counting it out.
+"""Measure rows per second and peak memory of counting a made-up log.
 
 Run: python -m data.creative_pair.mining.benchmark FOLDER --rows 100000000
 

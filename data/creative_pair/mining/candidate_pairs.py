@@ -1,4 +1,4 @@
-"""Table `counts` in; pairs of creatives that pass the filter out, overall and query by query.
+"""Select pairs of creatives that pass the filter, overall and query by query.
 
 The paper's filter: both over `min_impressions`, CTRs more than `min_gap` apart; beside it the
 two-proportion test. The winner by smoothed CTR comes first. DuckDB does the work.

@@ -1,4 +1,4 @@
-"""An impression log (Parquet or CSV globs) in, counts by product, creative and query out.
+"""Count an impression log by product, creative and query.
 
 DuckDB reads the log once, out of core. A row is one impression (`click` 0 or 1) or a sum
 (`impressions`, `clicks`). Bad rows are counted beside the good ones; only where there are any is

@@ -1,4 +1,4 @@
-"""An impression log in, the same table `counts` as DuckDB makes out, over a Ray cluster.
+"""Count an impression log over a Ray cluster, with DuckDB's result.
 
 The way past one machine: each worker counts its own files with DuckDB (`count_sql`, the very same
 SQL), and the partial counts, which are small, are summed by key. Run: the pairs of

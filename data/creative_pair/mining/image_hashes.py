@@ -1,4 +1,4 @@
-"""Image files in, their content and perceptual hashes out; cached, so that a rerun goes on."""
+"""Compute content and perceptual hashes of image files; cached and resumable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image folder's metadata.jsonl in; which image, product and title a creative has out.
+"""Read which image, product and title each creative of a folder has.
 
 Rows: {"file_name", "creative_id", "product_id", "title"}; `creative_id` defaults to the file's
 name and `product_id` to "". An optional `variant_of` and `factor` say that the creative is another

@@ -1,4 +1,4 @@
-"""Public shapes of creative data in, a log and an image folder that `mine` reads out.
+"""Import public shapes of creative data as a log and an image folder.
 
 Run: creative4u data import --source FILE --images DIR --out DIR
 

@@ -1,4 +1,4 @@
-"""An impression log and an image folder in, pairs.jsonl, pairs.parquet and rejects.jsonl out.
+"""Mine creative pairs from an impression log and an image folder.
 
 Run: creative4u data pairs --log LOG --images DIR --out DIR
 """

@@ -1,4 +1,4 @@
-"""A counted log in, its bad rows out: how many there are of each reason, and the rows themselves.
+"""Count and keep a log's rejected rows by reason.
 
 The same log gives the same rows in the same order, however many threads read it.
 """

@@ -1,4 +1,4 @@
-"""Products and their images' hashes in, a split for each product out; no near-duplicate crosses."""
+"""Split products so that no near-duplicate image crosses a split."""
 
 from __future__ import annotations
 

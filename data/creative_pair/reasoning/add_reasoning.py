@@ -1,4 +1,4 @@
-"""Mined pairs in, pairs with answers and reasoning out: one interface, two sources.
+"""Add answers and reasoning to mined pairs from facts or from a teacher.
 
 Run: creative4u data reason --pairs DIR --out DIR [--teacher URL --model NAME]
 

@@ -1,4 +1,4 @@
-"""Reasoning and the facts of both images in, every claim that the images do not bear out."""
+"""List the claims of a reasoning that the facts of both images contradict."""
 
 from __future__ import annotations
 

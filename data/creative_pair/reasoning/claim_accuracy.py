@@ -1,4 +1,4 @@
-"""A model's own reasoning and the facts of both images in, how much of it the facts bear out.
+"""Measure how many claims of a model's reasoning the facts bear out.
 
 A small model is taught to quote no query and to name no product but the title's
 (`rft.training.rows.told_reasoning`), so four of its claims are put back into the checker's words

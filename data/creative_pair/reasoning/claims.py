@@ -1,4 +1,4 @@
-"""What may be said of an image, line by line: wordings, and the fact that makes each one true.
+"""Define what may be said of an image: wordings, and the fact that makes each true.
 
 A clause is `A <claim>`, `B <claim>` or `both <claim>`, claims joined by "and". The grounded source
 says only what holds, and the checker looks every claim up again; a wording that is not here states

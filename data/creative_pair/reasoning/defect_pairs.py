@@ -1,4 +1,4 @@
-"""Rendered creatives beside themselves with one defect, as reasoned pairs: RankIQA's idea.
+"""Build reasoned pairs of a creative and itself with one defect (RankIQA's idea).
 
 Run: creative4u data defects --out DIR --count 800
 

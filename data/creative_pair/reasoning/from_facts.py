@@ -1,4 +1,4 @@
-"""Known facts of two images in, the ten lines of reasoning out: only what the facts bear."""
+"""Write the ten lines of reasoning from known facts of two images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Known facts of images in, the same facts as the shipped probe and the text reader see them out.
+"""Replace known facts by the degrees that the probe and the text reader give.
 
 A judge that is shown degrees can only reason from them. Where probe and truth differ, reasoning
 from the truth teaches it to say what it cannot see.

@@ -1,4 +1,4 @@
-"""Pairs in, a teacher's reasoning out: any OpenAI-compatible vision model, many pairs at once.
+"""Ask an OpenAI-compatible vision model for reasoning, many pairs at once.
 
 Run: creative4u data reason --pairs DIR --out DIR --teacher http://127.0.0.1:8000/v1 --model NAME
 

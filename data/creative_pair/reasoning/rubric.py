@@ -1,4 +1,4 @@
-"""The facts of two images in, the answers to the protocol's questions out; no clicks are consulted.
+"""Answer the protocol's questions from the facts of two images, without clicks.
 
 How much a fact counts is our choice, made from what the protocol asks (arXiv 2508.12628) and not
 from the world's effects: props always count for a creative here, whatever they do in a category.

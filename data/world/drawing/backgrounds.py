@@ -1,4 +1,4 @@
-"""A backdrop's kind and the product's colour in, the empty picture out; drawn, or a photograph."""
+"""Paint a background of one kind that suits the product's colour, drawn or a photograph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A seeded rng in, the layout of one creative (a frozen spec) out; `variant` changes one factor."""
+"""Draw the layout of a creative as a frozen spec; `variant` changes one factor."""
 
 from __future__ import annotations
 

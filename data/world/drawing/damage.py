@@ -1,4 +1,4 @@
-"""An image, a strength in 0..1 and an rng in, the damaged image out: what spoils a creative.
+"""Damage an image in one of several ways at a strength from 0 to 1.
 
 Pure functions; `rng` picks among the ways in which real pictures go wrong. Lengths are measured
 on the picture as a 224-pixel model sees it, so a strength means the same at any size.

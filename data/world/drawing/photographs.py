@@ -1,4 +1,4 @@
-"""What photographs and scenes the machine's packages carry, in; small cached copies, out."""
+"""Find the photographs of installed packages and keep small cached copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A product in, the words that go on its creative: selling point, price, call to action."""
+"""Write a creative's words from its product: selling point, price, call to action."""
 
 from __future__ import annotations
 

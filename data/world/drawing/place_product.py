@@ -1,4 +1,4 @@
-"""A cut-out and its spec in, the product standing in the picture out: pixels, mask and shadow."""
+"""Place a product's cut-out into a picture: pixels, mask and shadow."""
 
 from __future__ import annotations
 

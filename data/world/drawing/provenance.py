@@ -1,4 +1,4 @@
-"""The packages that a world is drawn from, in; its stock.json out, which a resumed run must match.
+"""Record which packages a world was drawn from, and check it when a run resumes.
 
 The same seed gives the same bytes where the same renders, photographs and typefaces are installed;
 what they were is written beside the images.

@@ -1,4 +1,4 @@
-"""A spec, a product and the stock in, the creative's RGB pixels and what it shows, out."""
+"""Render a creative from its spec, and record what it shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A catalogue in, every product's creatives as JPEG files with metadata and facts out.
+"""Render every product's creatives as JPEG files with metadata and facts.
 
 About a third of a product's creatives are a variant of another with one factor changed. A product
 is done when its own facts file is there, so a killed run goes on with the next product.

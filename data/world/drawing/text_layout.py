@@ -1,4 +1,4 @@
-"""Text blocks of a spec drawn onto a picture, and onto a mask of what text and panels take."""
+"""Draw text blocks onto a picture and onto a mask of the area they take."""
 
 from __future__ import annotations
 

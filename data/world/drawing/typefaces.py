@@ -1,4 +1,4 @@
-"""What typefaces the machine has, by script and weight; Pillow's own where it has none."""
+"""Find the machine's typefaces by script and weight; Pillow's own where it has none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches shown to shoppers in, clicks and purchases out: the model that the logs come from.
+"""Draw clicks and purchases for searches shown to shoppers: the model behind the logs.
 
 logit = base + relevance(query, product) + taste(shopper, product) + creative + match(creative,
 query) - position bias. All numbers are our choice.

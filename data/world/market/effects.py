@@ -1,4 +1,4 @@
-"""Facts of creatives in; what they add to the click's logit out, per factor and category.
+"""Define what a creative's facts add to the click's logit, by factor and category.
 
 The truth of the world (our choice throughout): only `data.world` and the evaluation of ceilings
 may know these numbers; training reads images and logs.

@@ -1,4 +1,4 @@
-"""Queries in; which product, which creative and which position is shown out.
+"""Draw which product, creative and position is shown for each query.
 
 The policy shows what is popular more, and what was clicked more still more, so that logs are biased
 as real ones are (the form is our choice).

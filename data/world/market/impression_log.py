@@ -1,4 +1,4 @@
-"""A market in, an impression log out: one Parquet file a day, resumable day by day.
+"""Write an impression log, one Parquet file a day, resumable day by day.
 
 Columns: day, user_id, query_id, product_id, creative_id, position, click, purchase, price.
 """

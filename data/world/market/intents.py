@@ -1,4 +1,4 @@
-"""What a creative says and shows in, the interests that it speaks to out; and how they are asked.
+"""Define which shopper needs a creative's words and scene meet, and how they are typed.
 
 A query carries at most one intent; a creative that legibly says or shows it meets the query. The
 phrases are those that `phrases` puts on creatives; their meaning is our choice.

@@ -1,4 +1,4 @@
-"""Products and the intents of their creatives in; shoppers and their queries out, as arrays.
+"""Draw shoppers and their queries as arrays from products and needs.
 
 A shopper has interests over categories, a favourite attribute, a budget and a leaning: what kind
 of query he types (the plain thing, its price, a need, a scene). All of it is our choice.

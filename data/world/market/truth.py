@@ -1,4 +1,4 @@
-"""The world's truth, written beside a guard and read only by those who say what for.
+"""Write the world's truth beside a guard; only evaluation may read it.
 
 Training reads images and logs. The files here have their own suffix, so that no glob over Parquet
 finds them, and `read_truth` refuses whoever does not evaluate.

@@ -1,4 +1,4 @@
-"""A seed in, the shop's products: base cut-out x colour x brand x price x titles."""
+"""Draw the shop's products from a seed: cut-out, colour, brand, price, titles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A code point in, the product's RGBA cut-out; the renders come from a pinned npm package."""
+"""Load a product's RGBA cut-out by code point; the renders come from a pinned npm package."""
 
 from __future__ import annotations
 
