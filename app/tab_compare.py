@@ -1,4 +1,4 @@
-"""Build the Compare tab: two images, a title, queries; reasoning as it is written, then a choice."""
+"""Build the Compare tab: two images, title, queries; reasoning as it is written, then a choice."""
 
 from __future__ import annotations
 
