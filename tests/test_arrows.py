@@ -20,7 +20,9 @@ FILES = sorted(
     if "__pycache__" not in path.parts
 )
 APART = {"selector", "moon", "ctr"}  # rooms of the library that never import each other
-BASE = {"backbone", "images", "metrics", "schema", "errors", "image_statistics"}
+BASE = {
+    "backbone", "images", "metrics", "schema", "errors", "image_statistics", "bradley_terry"
+}  # fmt: skip
 ONLY_IN = {
     "trl": ("rft",),
     "gradio": ("app",),
@@ -156,6 +158,8 @@ def test_arrows_and_size(path: Path) -> None:
     [
         ("creative4u.selector.judge", "from creative4u.images import square", True),
         ("creative4u.selector.judge", "from ..images import square", True),
+        ("creative4u.selector.judge", "from creative4u.bradley_terry import fit_strengths", True),
+        ("creative4u.bradley_terry", "from creative4u.selector import judge", False),
         ("creative4u.selector.judge", "from creative4u.moon import index", False),
         ("creative4u.selector.judge", "from ..moon import index", False),
         ("creative4u.selector.judge", "import creative4u.serving.files.pairs_file", False),

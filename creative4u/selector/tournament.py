@@ -1,31 +1,51 @@
-"""N creatives of one product in, their order from best to worst out, by a tournament of pairs.
+"""Order N creatives of one product from best to worst by a tournament of pairs.
 
 Up to four creatives meet each other all (round robin). More play a Swiss tournament of
-ceil(log2 N) + 2 rounds: in each round creatives of like strength that have not met yet are paired,
-so the many clear losers cost few comparisons and the close race at the top gets most. Strengths
-are Bradley-Terry's, fitted after every round to the probabilities of all comparisons so far, so
-that a narrow verdict weighs less than a clear one and losing to a strong one less than to a weak
-one (Bradley and Terry 1952; the soft outcomes and the schedule are our choice).
+ceil(log2 N) + 2 rounds: in each round neighbours in the order that have not met yet are paired, so
+the many clear losers cost few comparisons and the close race at the top gets most. After every
+round Bradley-Terry strengths are fitted to the probabilities of all comparisons so far.
+
+The order is by strength. Equal strengths (within `EQUAL`) are ordered by these rules, the first
+that tells them apart; sums of comparisons won, so the same on every machine:
+
+1. direct meetings: comparisons won less lost among those of equal strength;
+2. wins over strong ones: the wins of those it has beaten, added up (Sonneborn and Berger);
+3. the order of the input.
+
+A narrow win can leave the winner's fitted strength below the loser's. So one rule stands above
+strength: where no comparison contradicts another (no circle of A over B over C over A), and one
+creative alone has won a comparison and lost none, it is the first. A play-off after the last round
+leaves one such creative at most: those without a loss meet in further rounds, which halve their
+number, and the last one then meets the strongest of the others. With a judge that is always right,
+however narrowly, the best creative never loses, wins its first comparison by the second round at
+the latest, and no circle arises: the play-off ends with it alone, and it comes first.
+
+A comparison of probability one half (a tie, an inconclusive verdict) is won by nobody, and one that
+failed is left out. Both count as met. There are at most ceil(log2 N) + 1 play-off rounds, so at
+most floor(N / 2) * (2 ceil(log2 N) + 3) comparisons: 480 for 64 creatives, of 2,016 pairs.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
+from creative4u.bradley_terry import fit_strengths
 from creative4u.errors import Creative4UError, InputError
 from creative4u.selector.judge import PairRequest, Selects
 
 ROUND_ROBIN = 4  # up to this many creatives every two of them meet
 MOST = 64
-PRIOR = 0.1  # weight of a strength's pull towards the mean: keeps unbeaten creatives finite
+PRECISION = 0.1  # of the Gaussian prior on a strength: keeps unbeaten creatives finite
+EQUAL = 1e-6  # strengths nearer than this are equal; the fit's own error is below 1e-9
 BATCH = 8  # pairs judged at once
 
 Meeting = tuple[int, int]
@@ -39,6 +59,21 @@ class Standing:
     order: tuple[int, ...]  # best first
     strength: NDArray[np.float64]  # (N,) log odds against the average creative
     played: dict[Meeting, float] = field(default_factory=dict)  # that the first is better
+
+    @property
+    def probability(self) -> float:
+        """That the first is better than the second: by their strengths.
+
+        Where the first stands above a stronger second, because it has lost to nobody: by their
+        meeting, or one half if they have none.
+        """
+        first, second = self.order[:2]
+        gap = float(self.strength[first] - self.strength[second])
+        if gap >= -EQUAL:
+            return 1 / (1 + math.exp(-max(gap, 0.0)))
+        if (first, second) in self.played:
+            return self.played[first, second]
+        return 1 - self.played.get((second, first), 0.5)
 
 
 def check_size(count: int) -> None:
@@ -58,25 +93,35 @@ def tournament(count: int, compare: Compare) -> Standing:
     check_size(count)
     played: dict[Meeting, float] = {}
     met: set[Meeting] = set()
-    strength = np.zeros(count)
-    rounds = 1 if count <= ROUND_ROBIN else math.ceil(math.log2(count)) + 2
-    for _ in range(rounds):
-        if count <= ROUND_ROBIN:
-            meetings = [(i, j) for i in range(count) for j in range(i + 1, count)]
-        else:
-            meetings = swiss_round(strength, met)
+    standing = Standing(tuple(range(count)), np.zeros(count), played)
+
+    def play(meetings: Sequence[Meeting]) -> None:
+        nonlocal standing
         for meeting, probability in zip(meetings, compare(meetings), strict=True):
             met.add(meeting)
             if probability is not None:
                 played[meeting] = probability
-        strength = bradley_terry(count, played)
-    order = tuple(int(i) for i in np.argsort(-strength, kind="stable"))
-    return Standing(order, strength, played)
+        rows = [(*meeting, probability) for meeting, probability in played.items()]
+        strength = fit_strengths(rows, count, PRECISION)
+        standing = Standing(order_of(strength, played), strength, played)
+
+    levels = math.ceil(math.log2(count))
+    if count <= ROUND_ROBIN:
+        play([(i, j) for i in range(count) for j in range(i + 1, count)])
+    else:
+        for _ in range(levels + 2):
+            play(swiss_round(standing.order, met))
+    for _ in range(levels + 1):
+        meetings = play_off(standing, met)
+        if not meetings:
+            break
+        play(meetings)
+    return standing
 
 
-def swiss_round(strength: NDArray[np.float64], met: set[Meeting]) -> list[Meeting]:
-    """Pair the strongest first, each with the next strongest it has not met; the odd one rests."""
-    waiting = [int(i) for i in np.argsort(-strength, kind="stable")]
+def swiss_round(order: Sequence[int], met: Set[Meeting]) -> list[Meeting]:
+    """Pair the first with the next that it has not met, and so on; the odd one rests."""
+    waiting = list(order)
     meetings = []
     while waiting:
         first = waiting.pop(0)
@@ -87,31 +132,68 @@ def swiss_round(strength: NDArray[np.float64], met: set[Meeting]) -> list[Meetin
     return meetings
 
 
-def bradley_terry(count: int, played: dict[Meeting, float]) -> NDArray[np.float64]:
-    """Strengths that explain the probabilities best, with a weak pull towards zero.
+def play_off(standing: Standing, met: Set[Meeting]) -> list[Meeting]:
+    """Pair those without a loss; one alone meets the strongest of the others, unless it has."""
+    without_loss = unbeaten(standing.order, standing.played)
+    if len(without_loss) == 1:
+        others = (i for i in standing.order if i not in without_loss)
+        without_loss.append(max(others, key=lambda i: standing.strength[i]))
+    return swiss_round(without_loss, met)
 
-    Maximises sum p log s(a - b) + (1 - p) log s(b - a) - PRIOR/2 |strength|^2, s the logistic
-    function, by Newton's method (concave, so there is one maximum).
 
-    Returns:
-        (count,) strengths; `s(strength[i] - strength[j])` is the probability that i is better.
-    """
-    strength = np.zeros(count)
-    for _ in range(50):
-        gradient = -PRIOR * strength
-        curvature = PRIOR * np.eye(count)  # minus the Hessian
-        for (i, j), probability in played.items():
-            expected = 1 / (1 + math.exp(strength[j] - strength[i]))
-            gradient[i] += probability - expected
-            gradient[j] -= probability - expected
-            weight = expected * (1 - expected)
-            curvature[[i, j], [i, j]] += weight
-            curvature[[i, j], [j, i]] -= weight
-        step = np.linalg.solve(curvature, gradient)
-        strength += np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-9:
-            break
-    return strength
+def order_of(strength: NDArray[np.float64], played: Mapping[Meeting, float]) -> tuple[int, ...]:
+    """Best first, by the rules at the top of this file."""
+    beaten = beaten_by(len(strength), played)
+    wins = [len(losers) for losers in beaten]
+    order: list[int] = []
+    for group in equal_groups(strength):
+        direct = {i: len(beaten[i] & group) - sum(i in beaten[j] for j in group) for i in group}
+        strong = {i: sum(wins[loser] for loser in beaten[i]) for i in group}
+        order += sorted(group, key=lambda i: (-direct[i], -strong[i], i))
+    best = unbeaten(order, played)
+    if len(best) == 1 and not has_circle(beaten):
+        order.remove(best[0])
+        order.insert(0, best[0])
+    return tuple(order)
+
+
+def equal_groups(strength: NDArray[np.float64]) -> list[set[int]]:
+    """Creatives of equal strength together, the strongest first."""
+    groups: list[set[int]] = []
+    last = math.inf
+    for i in sorted(range(len(strength)), key=lambda i: -strength[i]):
+        if last - strength[i] > EQUAL:
+            groups.append(set())
+        groups[-1].add(i)
+        last = strength[i]
+    return groups
+
+
+def beaten_by(count: int, played: Mapping[Meeting, float]) -> list[set[int]]:
+    """For every creative those that it has beaten."""
+    beaten: list[set[int]] = [set() for _ in range(count)]
+    for (i, j), probability in played.items():
+        if probability > 0.5:
+            beaten[i].add(j)
+        elif probability < 0.5:
+            beaten[j].add(i)
+    return beaten
+
+
+def unbeaten(order: Sequence[int], played: Mapping[Meeting, float]) -> list[int]:
+    """Those that have won a comparison and lost none, in the order given."""
+    beaten = beaten_by(len(order), played)
+    losers = set().union(*beaten)
+    return [i for i in order if beaten[i] and i not in losers]
+
+
+def has_circle(beaten: Sequence[Set[int]]) -> bool:
+    """Whether somebody stands, by a chain of comparisons, above itself."""
+    try:
+        TopologicalSorter(dict(enumerate(beaten))).prepare()
+    except CycleError:
+        return True
+    return False
 
 
 def rank_creatives(
@@ -126,7 +208,8 @@ def rank_creatives(
     Returns:
         `choice` (the best one's name), `probability` (that it is better than the second),
         `ranking` (best first: image, rank, strength, wins, losses), `comparisons`, `errors`
-        (comparisons that failed; they count for nobody), `model`, `seconds`.
+        (comparisons that failed; they count for nobody), `model`, `seconds`. A tie or an
+        inconclusive verdict is won by nobody: it counts as a probability of one half.
 
     Raises:
         Creative4UError: too few or too many images, or the first error if every comparison failed.
@@ -150,17 +233,16 @@ def rank_creatives(
                 else:
                     keep = {"choice", "confidence", "probability_a", "consistent", "reasoning"}
                     comparisons.append({**row, **outcome.model_dump(mode="json", include=keep)})
-                    probabilities.append(outcome.probability_a)
+                    decided = outcome.choice in ("A", "B")
+                    probabilities.append(outcome.probability_a if decided else 0.5)
         return probabilities
 
     standing = tournament(len(images), compare)
     if not standing.played:
         raise failures[0]
-    first, second = standing.order[:2]
-    gap = float(standing.strength[first] - standing.strength[second])
     return {
-        "choice": names[first],
-        "probability": 1 / (1 + math.exp(-gap)),
+        "choice": names[standing.order[0]],
+        "probability": standing.probability,
         "ranking": [
             {"image": names[i], "rank": place, "strength": float(standing.strength[i])}
             | _record(i, standing.played)

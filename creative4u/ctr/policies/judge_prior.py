@@ -1,7 +1,6 @@
 """Turn a judge's verdicts into a prior CTR for every creative (Bradley-Terry strengths).
 
-The strengths maximise the likelihood of the verdicts' probabilities, with a Gaussian prior that
-keeps unbeaten creatives finite; CTRs are the base rate shifted by the strengths, on logits.
+A CTR's logit is the base rate's plus the creative's Bradley-Terry strength among its product's.
 """
 
 from __future__ import annotations
@@ -13,36 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from creative4u.bradley_terry import fit_strengths
 from creative4u.errors import InputError
 
 Floats = NDArray[np.float64]
-ROUNDS = 50
-PULL = 0.5  # precision of the Gaussian prior on a strength
-
-
-def strengths(pairs: Sequence[tuple[int, int, float]], count: int) -> Floats:
-    """Verdicts (a, b, P(a is clicked)) over `count` creatives to strengths (count,), mean 0.
-
-    Newton steps on sum log-likelihood - PULL / 2 * |strength|^2.
-    """
-    s = np.zeros(count)
-    if not pairs:
-        return s
-    a, b = (np.array([pair[k] for pair in pairs], np.int64) for k in (0, 1))
-    p = np.array([pair[2] for pair in pairs])
-    for _ in range(ROUNDS):
-        expected = 1 / (1 + np.exp(s[b] - s[a]))
-        wins = np.bincount(a, p - expected, count) - np.bincount(b, p - expected, count)
-        gradient = wins - PULL * s
-        curve = expected * (1 - expected)
-        hessian = PULL * np.eye(count)
-        for row, column, sign in ((a, a, 1), (b, b, 1), (a, b, -1), (b, a, -1)):
-            np.add.at(hessian, (row, column), sign * curve)
-        step = np.linalg.solve(hessian, gradient)
-        s = s + step
-        if np.abs(step).max() < 1e-9:
-            break
-    return np.asarray(s - s.mean())
+PRECISION = 0.5  # of the Gaussian prior on a strength
 
 
 def read_verdicts(
@@ -83,7 +57,7 @@ def prior_of_verdicts(
     """(P, K) prior CTRs; products without a verdict get the base rate throughout."""
     logit = np.full(valid.shape, np.log(base / (1 - base)))
     for product, pairs in verdicts.items():
-        logit[product] += strengths(pairs, valid.shape[1])
+        logit[product] += fit_strengths(pairs, valid.shape[1], PRECISION)
     return np.asarray(1 / (1 + np.exp(-logit)))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from creative4u.ctr.policies.judge_prior import prior_of_verdicts, read_verdicts, strengths
+from creative4u.ctr.policies.judge_prior import prior_of_verdicts, read_verdicts
 from creative4u.ctr.policies.policies import (
     EpsilonGreedy,
     Fixed,
@@ -120,14 +120,6 @@ def test_environment_from_rows() -> None:
 
 def test_best_ignores_what_is_not_there() -> None:
     assert best(np.array([1.0, 5.0]), np.array([True, False])) == 0
-
-
-def test_strengths_solve_bradley_terrys_equation() -> None:
-    # two creatives, x = s_0 - s_1: 0.8 - sigmoid(x) = PULL / 2 * x
-    s = strengths([(0, 1, 0.8)], 2)
-    x = s[0] - s[1]
-    assert 0.8 - 1 / (1 + np.exp(-x)) == pytest.approx(0.25 * x, abs=1e-8)
-    assert strengths([], 3).tolist() == [0, 0, 0]
 
 
 def test_a_prior_of_verdicts(tmp_path: Path) -> None:
