@@ -1,8 +1,8 @@
 """Compare the choices and probabilities of one set of prompts judged in several ways.
 
-    python -m creative4u.serving.bench.judge_bench.parity FOLDER ask pairs.jsonl 200 [MODEL]
-    python -m creative4u.serving.bench.judge_bench.parity FOLDER WAY[,WAY...] [PAIRS]
-    python -m creative4u.serving.bench.judge_bench.parity FOLDER compare
+    python -m creative4u.serving.bench.parity FOLDER ask pairs.jsonl 200 [MODEL]
+    python -m creative4u.serving.bench.parity FOLDER WAY[,WAY...] [PAIRS]
+    python -m creative4u.serving.bench.parity FOLDER compare
 
 FOLDER holds the prompts, a file for each way that was run, and nothing else; a way goes on where it
 was stopped; ways with a comma between share a process. Ways: `here` (as `creative4u judge` does it,

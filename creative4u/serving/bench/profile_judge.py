@@ -1,6 +1,6 @@
 """Profile judging in process: CPU seconds by part.
 
-    python -m creative4u.serving.bench.judge_bench.profile_judge pairs.jsonl 8 [float32] [undrafted]
+    python -m creative4u.serving.bench.profile_judge pairs.jsonl 8 [float32] [undrafted]
 
 `float32` keeps the products in float32, `undrafted` writes one token a pass.
 """

@@ -1,6 +1,6 @@
 """Run a stub OpenAI server that costs little and prefers the image with more bytes.
 
-    python -m creative4u.serving.bench.judge_bench.quick_stub PORT [SECONDS] [DIES_AFTER]
+    python -m creative4u.serving.bench.quick_stub PORT [SECONDS] [DIES_AFTER]
 
 Each answer comes after SECONDS; after DIES_AFTER answers the process ends without a word. The
 answer's tokens are few, so that a hundred thousand pairs are a matter of minutes.

@@ -1,6 +1,6 @@
 """Judge a file on a local Ray cluster of two nodes, one of them killed midway.
 
-    python -m creative4u.serving.bench.judge_bench.ray_trial FOLDER pairs.jsonl 24
+    python -m creative4u.serving.bench.ray_trial FOLDER pairs.jsonl 24
 
 Prints one JSON object; the same pairs are judged in this process first.
 """

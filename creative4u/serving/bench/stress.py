@@ -1,6 +1,6 @@
 """Measure the batch judge under stress with the real command and stub servers.
 
-    python -m creative4u.serving.bench.judge_bench.stress FOLDER [bad-rows|ctrl-c|outage|two-servers|memory]
+    python -m creative4u.serving.bench.stress FOLDER [bad-rows|ctrl-c|outage|two-servers|memory]
 
 Servers are stubs, so what is measured is the judge and not a model. Each line is one JSON object.
 """
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 def stub(port: int, seconds: float = 0.0, dies_after: int = -1) -> subprocess.Popen[bytes]:
     """A stub server that listens when this returns."""
-    program = "creative4u.serving.bench.judge_bench.quick_stub"
+    program = "creative4u.serving.bench.quick_stub"
     words = [sys.executable, "-m", program, str(port), str(seconds), str(dies_after)]
     process = subprocess.Popen(words)
     while True:
