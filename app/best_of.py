@@ -6,6 +6,7 @@ import logging
 import queue
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Event, Thread
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from creative4u.images import encode
 from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest
 from creative4u.selector.prompt import clean_request
-from creative4u.selector.tournament import MOST, check_size, rank_creatives
+from creative4u.selector.tournament import BATCH, MOST, check_size, rank_creatives
 
 log = logging.getLogger(__name__)
 SHOWN_SIDE = 900  # pixels
@@ -111,16 +112,17 @@ def shrunk(named: dict[str, str], side: int) -> tuple[dict[str, bytes], list[str
 
 
 class _Decoded(Sequence[Image.Image]):
-    """Uploads, decoded when they are asked for: a tournament holds those of one batch."""
+    """Uploads, decoded when they are asked for; as many are kept as a batch of pairs has."""
 
     def __init__(self, uploads: Sequence[str]) -> None:
         self._uploads = uploads
+        self._read = lru_cache(2 * BATCH)(read)
 
     def __len__(self) -> int:
         return len(self._uploads)
 
     def __getitem__(self, number: int) -> Image.Image:  # type: ignore[override]
-        return read(self._uploads[number])
+        return self._read(self._uploads[number])
 
 
 @dataclass
