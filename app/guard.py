@@ -41,6 +41,7 @@ TOKEN = re.compile(r"[\w-]{20,80}", re.ASCII)  # what a visitor's cookie looks l
 MOST_JSON = 1_000_000  # bytes
 MOST_FILES = 64  # in one upload
 ARRIVING = 2 * QUOTA  # bytes of all uploads that are under way
+NOT_AN_UPLOAD = f"Not an upload of 1 to {MOST_FILES} files."
 PATIENCE = 600  # seconds that an upload may take
 SHOWN = {".avif": "image/avif", ".bmp": "image/bmp", ".gif": "image/gif", ".jpeg": "image/jpeg",
          ".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}  # the rest: a download
@@ -167,7 +168,7 @@ class Guard:
         """Keep the files of an upload; the answer lists their paths."""
         length = int(request.headers.get("content-length", QUOTA + 1))
         if length > QUOTA:
-            raise Refused(413, f"At most {QUOTA:,} bytes are allowed at once, their number told.")
+            raise Refused(413, f"At most {QUOTA:,} bytes at once are allowed, their number first.")
         if self._arriving + length > ARRIVING:
             raise Refused(503, "Too many uploads at once. Try again in a minute.")
         self._arriving += length
@@ -175,6 +176,8 @@ class Guard:
             async with (asyncio.timeout(PATIENCE),
                         request.form(max_files=MOST_FILES, max_fields=1) as form):
                 sent = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
+                if not sent:
+                    raise Refused(400, NOT_AN_UPLOAD)
                 if any((one.size or 0) > MAX_UPLOAD for one in sent):
                     raise Refused(413, f"At most {MAX_UPLOAD:,} bytes a file are allowed.")
                 return JSONResponse([await run_in_threadpool(self._keep, one, visitor)
@@ -182,7 +185,7 @@ class Guard:
         except TimeoutError as error:
             raise Refused(408, "The upload took too long.") from error
         except (HTTPException, MultiPartException) as error:
-            raise Refused(400, "Not an upload of at most 64 files.") from error
+            raise Refused(400, NOT_AN_UPLOAD) from error
         finally:
             self._arriving -= length
 

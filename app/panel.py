@@ -81,8 +81,9 @@ class Panel:
         }
 
     def _write_report(self, saved: Saved, visitor: str) -> str:
-        target = self._files.new(visitor, "creative4u-report.html")
-        target.write_text(render.report(saved), "utf-8")
+        report = render.report(saved).encode()
+        target = self._files.new(visitor, "creative4u-report.html", len(report))
+        target.write_bytes(report)
         return str(target)
 
     def _keep_feedback(self, key: str | None, said: str) -> str:

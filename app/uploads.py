@@ -16,7 +16,8 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,13 +34,13 @@ LEAST = 64_000  # bytes that a file counts at least: bounds the number of files
 KEEP = 6 * 3600  # seconds
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Kept:
-    """One file in its folder."""
+    """What is known of one file."""
 
+    visitor: str  # the name of the folder
     at: float
     size: int
-    folder: Path
 
 
 class VisitorFiles:
@@ -47,6 +48,8 @@ class VisitorFiles:
 
     def __init__(self, base: Path | None = None, quota: int = QUOTA, most: int = MOST) -> None:
         self._quota, self._most, self._lock = quota, most, RLock()
+        self._kept: dict[Path, _Kept] = {}  # by the file's own folder, oldest first
+        self._used: Counter[str] = Counter()  # bytes by visitor
         base = base or home() / "uploads"
         base.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(base):
@@ -74,24 +77,31 @@ class VisitorFiles:
         return real if real != folder and real.is_relative_to(folder) else None
 
     def new(self, visitor: str, name: str, size: int = LEAST) -> Path:
-        """Where to write a new file of the visitor's; its oldest ones make room.
+        """Where to write a new file of the visitor's; his oldest ones make room.
 
         Raises InputError where `size` bytes are more than a visitor may keep.
         """
         if size > self._quota:
             raise InputError(f"got {size:,} bytes; at most {self._quota:,} a visitor are allowed")
+        mine, size = self._folder(visitor), max(size, LEAST)
         with self._lock:
-            self._make_room(visitor, max(size, LEAST))
-            target = self._folder(visitor) / secrets.token_urlsafe(24) / file_name(name)
+            for folder in self._oldest(lambda: self._used[mine.name] + size > self._quota):
+                if self._kept[folder].visitor == mine.name:
+                    self._delete(folder)
+            for folder in self._oldest(lambda: self._used.total() + size > self._most):
+                self._delete(folder)
+            target = mine / secrets.token_urlsafe(24) / file_name(name)
             target.parent.mkdir(mode=0o700, parents=True)
+            self._kept[target.parent] = _Kept(mine.name, time.time(), size)
+            self._used[mine.name] += size
         return target
 
     def expire(self) -> None:
         """Delete what has been here for too long."""
         with self._lock:
-            for kept in list(self._kept()):
+            for folder, kept in list(self._kept.items()):
                 if kept.at < time.time() - KEEP:
-                    shutil.rmtree(kept.folder, ignore_errors=True)
+                    self._delete(folder)
 
     def expire_for_ever(self) -> None:
         """Delete old files once in a while, until the process ends."""
@@ -99,22 +109,16 @@ class VisitorFiles:
             time.sleep(KEEP / 12)
             self.expire()
 
-    def _make_room(self, visitor: str, size: int) -> None:
-        """Delete the oldest files until `size` bytes more fit, the visitor's own ones first."""
-        mine = self._folder(visitor)
-        for room, everybody in ((self._quota, False), (self._most, True)):
-            kept = [k for k in self._kept() if everybody or k.folder.parent == mine]
-            over = sum(k.size for k in kept) + size - room
-            for oldest in sorted(kept, key=lambda k: k.at):
-                if over <= 0:
-                    break
-                shutil.rmtree(oldest.folder, ignore_errors=True)
-                over -= oldest.size
+    def _oldest(self, over: Callable[[], bool]) -> Iterator[Path]:
+        """Folders of files, oldest first, as long as there is too much."""
+        for folder in list(self._kept) if over() else ():
+            if over():
+                yield folder
 
-    def _kept(self) -> Iterator[_Kept]:
-        for folder in self.root.glob("*/*"):
-            size = sum(file.stat().st_size for file in folder.iterdir())
-            yield _Kept(folder.stat().st_mtime, max(size, LEAST), folder)
+    def _delete(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        kept = self._kept.pop(folder)
+        self._used[kept.visitor] -= kept.size
 
     def _folder(self, visitor: str) -> Path:
         return self.root / hashlib.sha256(visitor.encode()).hexdigest()[:32]

@@ -51,9 +51,9 @@ class Caller:
             for line in stream.iter_lines():
                 if line.startswith("data: "):
                     message = json.loads(line.removeprefix("data: "))
-                    yield message
-                    if message["msg"] == "process_completed":
+                    if message["msg"] == "close_stream":
                         return
+                    yield message
 
     def ask(self, element: str, kind: str, data: list[Any]) -> str:
         """Everything that the handler said, as text."""
