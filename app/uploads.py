@@ -1,4 +1,4 @@
-"""Keep what a visitor sends, and what is made for him, in a folder that is his alone.
+"""Keep what a visitor sends, and what is made for a visitor, in a folder of the visitor's own.
 
     <cache folder>/uploads/<a running page>/<a visitor>/<a token>/<the file>
 
@@ -77,7 +77,7 @@ class VisitorFiles:
         return real if real != folder and real.is_relative_to(folder) else None
 
     def new(self, visitor: str, name: str, size: int = LEAST) -> Path:
-        """Where to write a new file of the visitor's; his oldest ones make room.
+        """Where to write a new file of the visitor's; the visitor's oldest ones make room.
 
         Raises InputError where `size` bytes are more than a visitor may keep.
         """

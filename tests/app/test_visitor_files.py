@@ -52,7 +52,7 @@ def test_a_file_belongs_to_its_visitor_however_it_is_named(uploads: VisitorFiles
     assert uploads.own("three", str(mine)) is None
 
 
-def test_the_oldest_files_of_a_visitor_make_room_for_his_new_ones(tmp_path: Path) -> None:
+def test_the_oldest_files_of_a_visitor_make_room_for_new_ones(tmp_path: Path) -> None:
     files = VisitorFiles(tmp_path, quota=3 * LEAST)
     other, mine = write(files, "two"), [write(files, "one") for _ in range(3)]
     large = write(files, "one", 2 * LEAST)
