@@ -9,19 +9,19 @@ import logging
 import queue
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import lru_cache
 from threading import Event, Thread
 from typing import Any, Literal
 
 from PIL import Image
 
-from app.compare import POLL, Desk, read, sentence, words
+from app.compare import POLL, Desk, here, read, sentence, words
 from creative4u.errors import Creative4UError, ImageError, InputError
 from creative4u.images import encode
 from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest
 from creative4u.selector.protocol.prompt import clean_request
-from creative4u.selector.tournament import check_size, rank_creatives
+from creative4u.selector.tournament import BATCH, MOST, check_size, rank_creatives
 
 log = logging.getLogger(__name__)
 SHOWN_SIDE = 900  # pixels
@@ -47,13 +47,16 @@ def best_of(desk: Desk, uploads: Sequence[str] | None, title: str, queries: str,
     Once `stop` is set the next view is the last one, and says so.
     """
     stop = stop or Event()
-    images, problems = read_all(uploads or ())
+    named, problems = check(uploads or ())
     asked = words(queries)
     try:
         check_size(len(uploads or ()))
         clean_request(title, asked)
     except InputError as error:
         problems.append(sentence(str(error)))
+    pictures: dict[str, bytes] = {}
+    if not problems:
+        pictures, problems = shrunk(named, SHOWN_SIDE)
     if problems:
         yield RankView("refused", tuple(problems))
         return
@@ -65,13 +68,12 @@ def best_of(desk: Desk, uploads: Sequence[str] | None, title: str, queries: str,
                     return
                 yield RankView("waiting", ahead=turn.ahead)
             yield RankView("running")
-            for said in _play(desk, images, " ".join(title.split()), asked, stop):
+            for said in _play(desk, named, " ".join(title.split()), asked, stop):
                 if said is None:
                     yield RankView("stopped")
                 elif isinstance(said, int):
                     yield RankView("running", compared=said)
                 else:
-                    pictures = {name: encode(image, SHOWN_SIDE) for name, image in images.items()}
                     yield RankView("done", ranking=said, pictures=pictures)
     except Creative4UError as error:
         yield RankView("failed", message=str(error))
@@ -80,21 +82,50 @@ def best_of(desk: Desk, uploads: Sequence[str] | None, title: str, queries: str,
         yield RankView("failed", message="Something went wrong inside. It is in the server's log.")
 
 
-def read_all(uploads: Sequence[str]) -> tuple[dict[str, Image.Image], list[str]]:
-    """Every upload by a name of its own, and a line for each that is no image."""
-    images: dict[str, Image.Image] = {}
+def check(uploads: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Every upload by a name of its own, and a line for each that is no image.
+
+    Decodes nothing; of too many uploads not even the headers are read.
+    """
+    named: dict[str, str] = {}
     problems: list[str] = []
-    for upload in uploads:
+    for upload in uploads if len(uploads) <= MOST else ():
         try:
-            image = read(upload)
+            path = here(upload)
         except ImageError as error:
             problems.append(str(error))
             continue
-        name, number = Path(upload).name, 2
-        while name in images:
-            name, number = f"{Path(upload).stem} ({number}){Path(upload).suffix}", number + 1
-        images[name] = image
-    return images, problems
+        name, number = path.name, 2
+        while name in named:
+            name, number = f"{path.stem} ({number}){path.suffix}", number + 1
+        named[name] = upload
+    return named, problems
+
+
+def shrunk(named: dict[str, str], side: int) -> tuple[dict[str, bytes], list[str]]:
+    """Each upload as a JPEG of at most `side` pixels, and a line for each that is damaged."""
+    pictures: dict[str, bytes] = {}
+    problems: list[str] = []
+    for name, upload in named.items():
+        try:
+            pictures[name] = encode(read(upload, side), side)
+        except ImageError as error:
+            problems.append(str(error))
+    return pictures, problems
+
+
+class _Decoded(Sequence[Image.Image]):
+    """Uploads, decoded when they are asked for; as many are kept as a batch of pairs has."""
+
+    def __init__(self, uploads: Sequence[str]) -> None:
+        self._uploads = uploads
+        self._read = lru_cache(2 * BATCH)(read)
+
+    def __len__(self) -> int:
+        return len(self._uploads)
+
+    def __getitem__(self, number: int) -> Image.Image:  # type: ignore[override]
+        return self._read(self._uploads[number])
 
 
 @dataclass
@@ -117,7 +148,7 @@ class _Counted:
         return outcomes
 
 
-def _play(desk: Desk, images: dict[str, Image.Image], title: str,
+def _play(desk: Desk, named: dict[str, str], title: str,
           asked: tuple[str, ...], stop: Event) -> Iterator[int | dict[str, Any] | None]:
     """Counts as pairs are compared, then the ranking; None once stopped.
 
@@ -129,7 +160,8 @@ def _play(desk: Desk, images: dict[str, Image.Image], title: str,
 
     def work() -> None:
         try:
-            tell.put(rank_creatives(judge, list(images.values()), list(images), title, asked))
+            images = _Decoded(list(named.values()))
+            tell.put(rank_creatives(judge, images, list(named), title, asked))
         except BaseException as error:  # handed to the reader, who raises it
             tell.put(error)
 

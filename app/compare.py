@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Literal, Protocol
 
 from PIL import Image
@@ -20,18 +20,21 @@ from PIL import Image
 from app.history import Store
 from app.visitors.visitor_queue import Turns
 from creative4u.errors import Creative4UError, ImageError, InputError
-from creative4u.images import encode, load_image
+from creative4u.images import check_image, encode, load_image
 from creative4u.schema import Order, Side, Verdict
 from creative4u.selector.judge import Observed, PairRequest, Reasoning
 from creative4u.selector.protocol.prompt import clean_request
 
 log = logging.getLogger(__name__)
+READ_SIDE = 2048  # pixels: the longer side at which the judge is given an upload
 KEPT_SIDE = 1600  # pixels: the longer side of the images that the history keeps
 POLL = 0.5  # seconds between two looks at the queue
 
 Phase = Literal["refused", "waiting", "looking", "reasoning", "done", "failed", "stopped"]
 OVER = frozenset({"refused", "done", "failed", "stopped"})  # phases after which nothing comes
 Field = Literal["A", "B", "words"]
+
+_decoding = Lock()  # one upload at a time, since each may take much memory
 
 
 class Judges(Protocol):
@@ -60,6 +63,20 @@ class Desk:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a visitor asks, words and headers checked, no pixel decoded: small while it waits."""
+
+    uploads: dict[Side, str]
+    title: str
+    queries: tuple[str, ...]
+
+    def request(self) -> PairRequest:
+        """Decode both uploads; raises ImageError."""
+        image_a, image_b = (read(self.uploads[side]) for side in ("A", "B"))
+        return PairRequest(image_a, image_b, self.title, self.queries)
+
+
+@dataclass(frozen=True)
 class View:
     """One moment of a comparison."""
 
@@ -80,15 +97,19 @@ def compare(desk: Desk, upload_a: str | None, upload_b: str | None, title: str,
 
     Once `stop` is set the next view is the last one, and says so.
     """
-    request, problems = check(upload_a, upload_b, title, queries)
-    if request is None:
+    asked, problems = check(upload_a, upload_b, title, queries)
+    pictures: dict[Side, bytes] = {}
+    for side, upload in (asked.uploads if asked else {}).items():
+        try:
+            pictures[side] = encode(read(upload, KEPT_SIDE), KEPT_SIDE)
+        except ImageError as error:
+            problems[side] = str(error)
+    if asked is None or problems:
         yield View("refused", problems)
         return
-    pictures: dict[Side, bytes] = {"A": encode(request.image_a, KEPT_SIDE),
-                                   "B": encode(request.image_b, KEPT_SIDE)}
     view = View("looking", pictures=pictures)
     try:
-        for now in _judged(desk, request, view, stop or Event()):
+        for now in _judged(desk, asked, view, stop or Event()):
             view = now
             yield now
     except Creative4UError as error:
@@ -99,7 +120,7 @@ def compare(desk: Desk, upload_a: str | None, upload_b: str | None, title: str,
                       message="Something went wrong inside. It is in the server's log.")
 
 
-def _judged(desk: Desk, request: PairRequest, view: View, stop: Event) -> Iterator[View]:
+def _judged(desk: Desk, asked: Asked, view: View, stop: Event) -> Iterator[View]:
     with desk.turns.take() as turn:
         while not turn.wait(POLL):
             if stop.is_set():
@@ -108,12 +129,12 @@ def _judged(desk: Desk, request: PairRequest, view: View, stop: Event) -> Iterat
             yield replace(view, phase="waiting", ahead=turn.ahead)
         yield view
         drawn = 0.0
-        for said in desk.judge.stream(request):
+        for said in desk.judge.stream(asked.request()):
             if stop.is_set():
                 yield View("stopped")
                 return
             if isinstance(said, Verdict):
-                key = desk.store.save(request.title, request.queries, view.pictures, said)
+                key = desk.store.save(asked.title, asked.queries, view.pictures, said)
                 yield replace(view, phase="done", verdict=said, comparison_id=key)
                 return
             growing = view.phase == "reasoning"
@@ -125,14 +146,13 @@ def _judged(desk: Desk, request: PairRequest, view: View, stop: Event) -> Iterat
 
 
 def check(upload_a: str | None, upload_b: str | None, title: str,
-          queries: str) -> tuple[PairRequest | None, dict[Field, str]]:
-    """What the visitor gave, as a request, or what to mend; one of the two is empty."""
+          queries: str) -> tuple[Asked | None, dict[Field, str]]:
+    """What the visitor gave, or what to mend; one of the two is empty. Decodes nothing."""
     problems: dict[Field, str] = {}
-    images: list[Image.Image] = []
-    uploads: tuple[tuple[Side, str | None], ...] = (("A", upload_a), ("B", upload_b))
-    for side, upload in uploads:
+    uploads: dict[Side, str] = {}
+    for side, upload in (("A", upload_a), ("B", upload_b)):
         try:
-            images.append(read(upload))
+            uploads[side] = str(here(upload))
         except ImageError as error:
             problems[side] = str(error)
     asked = words(queries)
@@ -142,16 +162,29 @@ def check(upload_a: str | None, upload_b: str | None, title: str,
         problems["words"] = sentence(str(error))
     if problems:
         return None, problems
-    return PairRequest(images[0], images[1], " ".join(title.split()), asked), {}
+    return Asked(uploads, " ".join(title.split()), asked), {}
 
 
-def read(upload: str | None) -> Image.Image:
-    """One uploaded file as an image; the ImageError says what to do, without the server's path."""
+def here(upload: str | None) -> Path:
+    """An upload whose header is in order; the ImageError says what to do, without the path."""
     if not upload:
         raise ImageError("Add an image here: JPEG, PNG or WEBP.")
     path = Path(upload)
+    if not path.is_file():
+        raise ImageError(f"{path.name} is no longer on the server: add it again.")
     try:
-        return load_image(path, name=path.name)
+        check_image(path, path.name, READ_SIDE)
+    except ImageError as error:
+        raise ImageError(f"{error}.") from error
+    return path
+
+
+def read(upload: str | None, side: int = READ_SIDE) -> Image.Image:
+    """One upload as an image of at most `side` pixels; ImageError as in `here`."""
+    path = here(upload)
+    try:
+        with _decoding:
+            return load_image(path, path.name, side)
     except ImageError as error:
         raise ImageError(f"{error}.") from error
 

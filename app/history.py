@@ -6,6 +6,7 @@ user's feedback. Everyone who can open the page sees the same history.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import uuid
@@ -91,6 +92,7 @@ class Store:
         try:
             self._engine: Engine = create_engine(url or default_url())
             if self._engine.dialect.name == "sqlite":
+                _make_private(self._engine.url.database)
                 event.listen(self._engine, "connect", _set_up_sqlite)
             _meta.create_all(self._engine)
         except (SQLAlchemyError, ImportError) as error:
@@ -174,6 +176,15 @@ def _saved(row: RowMapping) -> Saved:
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _make_private(database: str | None) -> None:
+    """Let nobody else on this machine read the history; SQLite's side files follow the main one."""
+    if not database or database == ":memory:" or database.startswith("file:"):
+        return
+    with contextlib.suppress(OSError):  # a folder that is not there is told when it is opened
+        os.close(os.open(database, os.O_CREAT, 0o600))
+        os.chmod(database, 0o600)
 
 
 def _set_up_sqlite(connection: object, _record: object) -> None:

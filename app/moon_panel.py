@@ -76,8 +76,12 @@ class Moon:
 
     def fill(self, upload_a: str | None, upload_b: str | None, title: str, queries: str) -> str:
         """What the panel shows for these uploads; nothing where the page refuses them anyway."""
-        request, _ = check(upload_a, upload_b, title, queries)
-        if request is None:
+        asked, _ = check(upload_a, upload_b, title, queries)
+        if asked is None:
+            return ""
+        try:
+            request = asked.request()
+        except ImageError:
             return ""
         try:
             found = self.look(request.image_a, request.image_b, request.title)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
-import tempfile
-from pathlib import Path
+import socket
+from threading import Thread
 from typing import Any
 
 import gradio as gr
@@ -19,11 +17,11 @@ from app.ctr_panel import Ctr
 from app.history import Store
 from app.moon_panel import Moon, load_moon
 from app.visitors.upload_guard import Guard
+from app.visitors.uploads import MAX_UPLOAD, VisitorFiles
 from creative4u.errors import InputError
 from creative4u.selector.judge import PairRequest
+from creative4u.serving.server.signals import stopping_signals
 
-MAX_UPLOAD = "20mb"
-KEEP = 6 * 3600  # seconds that uploads and downloads stay on disk; all go when the server stops
 BRAND = """<header class="c4-brand"><h1>Creative4U</h1>
 <p>Two images for one product: see which is more likely to be clicked, and why.</p></header>"""
 
@@ -38,24 +36,22 @@ NAME_UPLOADS = """() => {
 }"""
 
 
-def build(judge: Judges, store: Store, moon: Moon | None = None,
+def build(judge: Judges, store: Store, files: VisitorFiles, moon: Moon | None = None,
           ctr: Ctr | None = None) -> gr.Blocks:
     """The page as Blocks, a file a tab. Needs `look()` when it is launched or mounted."""
     desk = Desk(judge, store)
-    downloads = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / "downloads"
-    downloads.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with gr.Blocks(title="Creative4U", analytics_enabled=False, fill_width=True,
-                   delete_cache=(KEEP // 6, KEEP)) as page:
+    os.environ["GRADIO_TEMP_DIR"] = str(files.root)  # Gradio serves nothing from elsewhere
+    with gr.Blocks(title="Creative4U", analytics_enabled=False, fill_width=True) as page:
         gr.HTML(BRAND)
         with gr.Tabs(elem_classes="c4-tabs"):
             with gr.Tab("Compare", id="compare"):
-                tab_compare.build(desk, downloads, moon, ctr)
+                tab_compare.build(desk, files, moon, ctr)
             with gr.Tab("Best of many", id="best"):
                 tab_best_of.build(desk)
             with gr.Tab("History", id="history") as tab:
-                tab_history.build(desk, downloads, tab, ctr)
+                tab_history.build(desk, files, tab, ctr)
         page.load(None, js=NAME_UPLOADS, api_visibility="private")
-    page.queue(max_size=64, default_concurrency_limit=8)
+    page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
     return page
 
 
@@ -71,39 +67,58 @@ def look() -> dict[str, Any]:
     return {"theme": theme, "css": render.style(), "footer_links": []}
 
 
-def start(judge: Judges, store: Store, host: str = "127.0.0.1",
+def start(judge: Judges, store: Store, files: VisitorFiles, host: str = "127.0.0.1",
           port: int | None = None, moon: Moon | None = None,
           ctr: Ctr | None = None) -> gr.Blocks:
     """Serve the page from threads of this process; `local_url` is where, `close()` ends it.
 
     Raises InputError where the address or the port is not free.
-
-    Uploads lie in a folder of this process that nobody else may read, and are gone with it.
     """
-    uploads = tempfile.mkdtemp(prefix="creative4u-")
-    atexit.register(shutil.rmtree, uploads, ignore_errors=True)
-    os.environ["GRADIO_TEMP_DIR"] = uploads
-    page = build(judge, store, moon, ctr)
+    page = build(judge, store, files, moon, ctr)
     try:
         page.launch(
             server_name=host, server_port=port, max_file_size=MAX_UPLOAD, share=False, quiet=True,
             ssr_mode=False, run_history=False, enable_monitoring=False, mcp_server=False,
             inbrowser=False, prevent_thread_lock=True, favicon_path=render.icon(),
-            app_kwargs={"middleware": [Middleware(Guard)], "docs_url": None, "redoc_url": None},
+            app_kwargs={"middleware": [Middleware(Guard, files=files)], "docs_url": None,
+                        "redoc_url": None},
             **look())
     except OSError as error:
         raise InputError(f"cannot listen on {host}, port {port or 'any'}: {error}") from error
     return page
 
 
+def check_port(host: str, port: int | None) -> None:
+    """Raises InputError where a page could not listen."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server((str(address[0]), int(address[1])), family=family).close()
+    except OSError as error:
+        raise InputError(f"cannot listen on {host}, port {port or 'any'}: {error}") from error
+
+
+def serve(judge: Judges, store: Store, host: str, port: int | None, moon: Moon | None = None,
+          ctr: Ctr | None = None) -> None:
+    """Serve the page until Ctrl+C or SIGTERM; then nothing of its visitors' files is left."""
+    with stopping_signals():
+        files = VisitorFiles()
+        try:
+            page = start(judge, store, files, host, port, moon, ctr)
+            Thread(target=files.expire_for_ever, daemon=True).start()
+            print(f"Creative4U is ready: open {page.local_url} (Ctrl+C stops it)", flush=True)
+            page.block_thread()
+            page.close(verbose=False)
+        finally:
+            files.close()
+
+
 def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = None,
          store: str | None = None) -> None:
     """Load the judge, then serve the page until Ctrl+C. `store` is an SQLAlchemy URL."""
+    check_port(host, port)  # before the model is loaded
     from creative4u.selector.loading import load_judge  # torch: only when a page is really served
 
     judge = load_judge(model)
     blank = Image.new("RGB", (224, 224), "white")
     judge.shown(PairRequest(blank, blank, "product", ("product",)))  # all that looks is loaded
-    page = start(judge, Store(store), host, port, load_moon(), Ctr())
-    print(f"Creative4U is ready: open {page.local_url} (Ctrl+C stops it)", flush=True)
-    page.block_thread()
+    serve(judge, Store(store), host, port, load_moon(), Ctr())

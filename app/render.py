@@ -47,10 +47,10 @@ def status(view: View | RankView) -> str:
     return _fill("status.html", view=view)
 
 
-def strip(images: dict[str, Image]) -> str:
+def strip(pictures: dict[str, bytes]) -> str:
     """Uploads as a strip of thumbnails, named."""
-    return _fill("strip.html", images=[{"name": name, "uri": _uri(image, THUMB_SIDE)}
-                                       for name, image in images.items()]) if images else ""
+    return _fill("strip.html", images=[{"name": name, "uri": data_uri(jpeg, THUMB_SIDE)}
+                                       for name, jpeg in pictures.items()]) if pictures else ""
 
 
 def ranking(view: RankView) -> str:

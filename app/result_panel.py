@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,6 +10,7 @@ from app import render
 from app.compare import View
 from app.ctr_panel import Ctr
 from app.history import Saved, Store
+from app.visitors.uploads import VisitorFiles
 from creative4u.errors import InputError
 
 Updates = dict[Any, Any]  # component -> its update, as Gradio takes them
@@ -22,8 +21,9 @@ FEEDBACK_CHOICES = [("A is right", "A"), ("B is right", "B"), ("They are equal",
 class Panel:
     """Made inside a Blocks context: outcome, images, CTR, protocol, reasoning, feedback, report."""
 
-    def __init__(self, store: Store, downloads: Path, name: str, ctr: Ctr | None = None) -> None:
-        self._store, self._downloads = store, downloads
+    def __init__(self, store: Store, files: VisitorFiles, name: str,
+                 ctr: Ctr | None = None) -> None:
+        self._store, self._files = store, files
         self.key = gr.State(None)
         self.outcome = gr.HTML(elem_id=f"{name}-outcome")
         self.cards = gr.HTML(elem_id=f"{name}-cards")
@@ -64,8 +64,8 @@ class Panel:
             updates[self.thinking] = render.thinking(view.reasoning, finished=False)
         return updates
 
-    def show(self, saved: Saved) -> Updates:
-        """A finished comparison, with its report ready to download."""
+    def show(self, saved: Saved, visitor: str) -> Updates:
+        """A finished comparison, with its report ready for this visitor to download."""
         verdict = saved.verdict
         return {
             self.key: saved.comparison_id,
@@ -77,14 +77,13 @@ class Panel:
             self.after: gr.update(visible=True),
             self.feedback: gr.update(value=saved.feedback),
             self.thanks: "",
-            self.report: gr.update(visible=True, value=self._write_report(saved)),
+            self.report: gr.update(visible=True, value=self._write_report(saved, visitor)),
         }
 
-    def _write_report(self, saved: Saved) -> str:
-        """A file whose address cannot be guessed."""
-        target = self._downloads / secrets.token_urlsafe(24) / "creative4u-report.html"
-        target.parent.mkdir()
-        target.write_text(render.report(saved), "utf-8")
+    def _write_report(self, saved: Saved, visitor: str) -> str:
+        report = render.report(saved).encode()
+        target = self._files.new(visitor, "creative4u-report.html", len(report))
+        target.write_bytes(report)
         return str(target)
 
     def _keep_feedback(self, key: str | None, said: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -15,7 +15,8 @@ from app.moon_panel import Moon
 from app.result_panel import Panel, Updates
 from app.visitors.background_task import PATIENCE, Aside, Asides
 from app.visitors.cancellation import Stops
-from app.visitors.uploads import as_sent
+from app.visitors.upload_guard import visitor_of
+from app.visitors.uploads import VisitorFiles, path_of
 from creative4u.errors import ImageError
 
 IDLE = """<div class="c4-idle"><h2>Which one will be clicked?</h2>
@@ -25,7 +26,8 @@ IDLE = """<div class="c4-idle"><h2>Which one will be clicked?</h2>
 <p class="c4-faint">What you compare is kept in History; you can delete it there.</p></div>"""
 
 
-def build(desk: Desk, downloads: Path, moon: Moon | None = None, ctr: Ctr | None = None) -> None:
+def build(desk: Desk, files: VisitorFiles, moon: Moon | None = None,
+          ctr: Ctr | None = None) -> None:
     """Lay out the tab inside the current Blocks and wire it to `compare`, MOON and CTR model."""
     stops, asides = Stops(), Asides()
     with gr.Row(elem_classes="c4-sheet"):
@@ -44,30 +46,35 @@ def build(desk: Desk, downloads: Path, moon: Moon | None = None, ctr: Ctr | None
                 stop = gr.Button("Stop", visible=False, elem_id="stop", scale=1)
         with gr.Column(scale=6, min_width=320, elem_classes="c4-result"):
             status = gr.HTML(IDLE, elem_id="status")
-            panel = Panel(desk.store, downloads, "compare", ctr)
+            panel = Panel(desk.store, files, "compare", ctr)
             likeness = gr.HTML(elem_id="compare-moon")
 
-    def run(upload_a: str | None, upload_b: str | None, words: str,
-            searches: str, visitor: gr.Request) -> Iterator[Updates]:
+    def run(payload_a: Any, payload_b: Any, said_title: Any, said_queries: Any,
+            visitor: gr.Request) -> Iterator[Updates]:
         """MOON looks beside the judge; what it says stands there before the choice does."""
+        asked = (path_of(payload_a), path_of(payload_b), str(said_title or ""),
+                 str(said_queries or ""))
         before: View | None = None
         looking: Aside | None = None
         if moon is not None:
-            looking = asides.start(partial(moon.fill, upload_a, upload_b, words, searches))
-        with stops.running(visitor) as flag:
-            for view in compare(desk, upload_a, upload_b, words, searches, flag):
-                if before is None:
-                    yield {likeness: ""}  # of the pair before
-                if looking is not None:
-                    said = looking.news(PATIENCE if view.phase == "done" else 0.0)
-                    if said is not None:
-                        yield {likeness: said}
-                yield draw(view, before)
-                before = view
-        if looking is not None:
-            looking.drop()
+            looking = asides.start(partial(moon.fill, *asked))
+        try:
+            with stops.running(visitor) as flag:
+                for view in compare(desk, *asked, flag):
+                    if before is None:
+                        yield {likeness: ""}  # of the pair before
+                    if looking is not None:
+                        news = looking.news(PATIENCE if view.phase == "done" else 0.0)
+                        if news is not None:
+                            yield {likeness: news}
+                    # Gradio takes no empty dict, and without a word it sees nobody leave
+                    yield draw(view, before, visitor_of(visitor)) or {status: gr.skip()}
+                    before = view
+        finally:
+            if looking is not None:
+                looking.drop()
 
-    def draw(view: View, before: View | None) -> Updates:
+    def draw(view: View, before: View | None, visitor: str) -> Updates:
         """What changed since `before`: a button that is sent anew may miss a click."""
         over = view.phase in OVER
         updates: Updates = {}
@@ -84,15 +91,17 @@ def build(desk: Desk, downloads: Path, moon: Moon | None = None, ctr: Ctr | None
         if view.phase == "stopped":
             return updates | panel.clear()
         if view.phase == "done" and view.comparison_id:
-            return updates | panel.show(desk.store.get(view.comparison_id))
+            return updates | panel.show(desk.store.get(view.comparison_id), visitor)
         return updates | panel.running(view, before)
 
     go.click(run, [image_a, image_b, title, queries],
              [note_a, note_b, note_words, status, go, stop, likeness, *panel.parts],
-             show_progress="hidden", concurrency_limit=None, api_visibility="private")
+             show_progress="hidden", concurrency_limit=None, api_visibility="private",
+             preprocess=False)
     stop.click(stops.stop, queue=False, api_visibility="private")
     for image, note in ((image_a, note_a), (image_b, note_b)):
-        image.upload(_look, image, [image, note], show_progress="hidden", api_visibility="private")
+        image.upload(_look, image, [image, note], show_progress="hidden",
+                     api_visibility="private", preprocess=False)
         image.clear(lambda: "", None, note, show_progress="hidden", api_visibility="private")
 
 
@@ -103,14 +112,13 @@ def _upload(side: str) -> tuple[gr.Image, gr.HTML]:
             sources=["upload", "clipboard"], buttons=[], elem_id=f"image-{side.lower()}",
             placeholder="Drop an image here, or press to choose. JPEG, PNG or WEBP, up to 20 MB",
             alt_text=f"Creative {side} as uploaded")
-        as_sent(image)
         return image, gr.HTML(elem_id=f"note-{side.lower()}")
 
 
-def _look(upload: str | None) -> tuple[object, str]:
+def _look(payload: Any) -> tuple[object, str]:
     """Say at once what is wrong with an upload, and empty its box."""
     try:
-        read(upload)
+        read(path_of(payload), render.THUMB_SIDE)
     except ImageError as error:
         return None, render.problem(str(error))
     return gr.skip(), ""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from pathlib import Path
-
 import gradio as gr
 
 from app import render
@@ -12,6 +9,8 @@ from app.compare import Desk
 from app.ctr_panel import Ctr
 from app.export import export_zip
 from app.result_panel import Panel, Updates
+from app.visitors.upload_guard import visitor_of
+from app.visitors.uploads import VisitorFiles
 from creative4u.errors import InputError
 
 DELETE = "Delete this comparison"
@@ -23,7 +22,7 @@ ON_CLICK = """element.addEventListener('click', (event) => {
 });"""
 
 
-def build(desk: Desk, downloads: Path, tab: gr.Tab, ctr: Ctr | None = None) -> None:
+def build(desk: Desk, files: VisitorFiles, tab: gr.Tab, ctr: Ctr | None = None) -> None:
     """Lay out the tab inside the current Blocks."""
     with gr.Row(elem_classes="c4-sheet"):
         with gr.Column(scale=4, min_width=320):
@@ -36,7 +35,7 @@ def build(desk: Desk, downloads: Path, tab: gr.Tab, ctr: Ctr | None = None) -> N
                                          elem_id="export-file")
         with gr.Column(scale=6, min_width=320, elem_classes="c4-result"):
             told = gr.HTML('<p class="c4-empty">Choose a comparison to open it again.</p>')
-            panel = Panel(desk.store, downloads, "history", ctr)
+            panel = Panel(desk.store, files, "history", ctr)
             armed = gr.State(False)
             forget = gr.Button(DELETE, visible=False, size="sm",
                                elem_id="forget")
@@ -49,12 +48,12 @@ def build(desk: Desk, downloads: Path, tab: gr.Tab, ctr: Ctr | None = None) -> N
     def older(limit: int) -> Updates:
         return {shown: limit + PAGE, **listed(limit + PAGE)}
 
-    def reopen(event: gr.EventData) -> Updates:
+    def reopen(event: gr.EventData, visitor: gr.Request) -> Updates:
         try:
             saved = desk.store.get(str(event.id))
         except InputError as error:
             return {told: render.problem(str(error)), **panel.clear()}
-        return {told: render.asked(saved), armed: False, **panel.show(saved),
+        return {told: render.asked(saved), armed: False, **panel.show(saved, visitor_of(visitor)),
                 forget: gr.update(visible=True, value=DELETE)}
 
     def deleted(key: str | None, limit: int, sure: bool) -> Updates:
@@ -65,9 +64,8 @@ def build(desk: Desk, downloads: Path, tab: gr.Tab, ctr: Ctr | None = None) -> N
         return {told: '<p class="c4-empty">Deleted, with its images.</p>', armed: False,
                 forget: gr.update(visible=False), **panel.clear(), **listed(limit)}
 
-    def pack() -> Updates:
-        target = downloads / secrets.token_urlsafe(24) / "pairs.zip"
-        target.parent.mkdir()
+    def pack(visitor: gr.Request) -> Updates:
+        target = files.new(visitor_of(visitor), "pairs.zip")
         count = export_zip(desk.store, target)
         if not count:
             first = "No feedback yet. Open a comparison and say which is right, then export."

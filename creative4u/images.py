@@ -10,6 +10,8 @@ import hashlib
 import io
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ MIN_SIDE = 28  # pixels; smaller images have crashed vision-language servers
 MAX_ASPECT = 20  # longer side over shorter side
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
+MAX_PIXELS_FITTED = 16_000_000  # of formats whose decoder holds several copies of the whole image
+LEAN = ("JPEG", "PNG")  # formats whose decoder holds one copy of the image at most
+STRIP = 256  # rows that are converted at a time
 GREY = (124, 116, 104)  # ImageNet's mean colour: what a vision model reads as nothing
 ALLOWED = "JPEG, PNG or WEBP"
 
@@ -38,7 +43,9 @@ _UPRIGHT = {
 _warnings_lock = threading.Lock()
 
 
-def load_image(source: Path | bytes, name: str | None = None) -> Image.Image:
+def load_image(
+    source: Path | bytes, name: str | None = None, fit: int | None = None
+) -> Image.Image:
     """Read one image from a file or from bytes.
 
     The format is told by the first bytes, never by the file's name, and the size is checked from
@@ -47,6 +54,8 @@ def load_image(source: Path | bytes, name: str | None = None) -> Image.Image:
     Args:
         source: a path, or the file's bytes.
         name: what to call the image in an error; the path by default.
+        fit: shrink to at most so many pixels a side while decoding, so that an image from a
+            stranger takes at most about 450 MB; by default nothing is shrunk.
 
     Returns:
         A PIL image in mode RGB, at least 28 and at most 50 million pixels, without metadata.
@@ -54,26 +63,14 @@ def load_image(source: Path | bytes, name: str | None = None) -> Image.Image:
     Raises:
         ImageError: missing, unreadable, not an allowed format, out of bounds or damaged.
     """
-    label = name or (str(source) if isinstance(source, Path) else "image")
-    data = _read(source, label) if isinstance(source, Path) else source
-    if len(data) > MAX_BYTES:
-        raise ImageError(f"{label}: {len(data):,} bytes; at most {MAX_BYTES:,} are allowed")
-    kind = image_format(data)
-    if kind is None:
-        raise ImageError(f"{label}: not an image of an allowed format ({ALLOWED})")
-    try:
-        with _open(data, kind) as image:
-            _check_size(image.width, image.height, label)
-            return _clean(image)
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{label}: more than {MAX_PIXELS:,} pixels, the most allowed") from error
-    except MemoryError as error:
-        raise ImageError(f"{label}: too large to decode in memory") from error
-    except Exception as error:  # decoders of untrusted bytes raise nearly anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{label}: a damaged {kind} file ({reason[:120]})") from error
+    with _checked(source, name, fit) as image:
+        return _clean(image, fit)
+
+
+def check_image(source: Path | bytes, name: str | None = None, fit: int | None = None) -> None:
+    """Check format and size from the header alone; raises ImageError as `load_image` would."""
+    with _checked(source, name, fit):
+        pass
 
 
 def image_format(data: bytes) -> str | None:
@@ -121,6 +118,32 @@ def _read(path: Path, label: str) -> bytes:
         raise ImageError(f"{label}: cannot be read ({error.strerror})") from error
 
 
+@contextmanager
+def _checked(source: Path | bytes, name: str | None, fit: int | None) -> Iterator[Any]:
+    """The opened image, its header checked; what goes wrong inside becomes an ImageError."""
+    label = name or (str(source) if isinstance(source, Path) else "image")
+    data = _read(source, label) if isinstance(source, Path) else source
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{label}: {len(data):,} bytes; at most {MAX_BYTES:,} are allowed")
+    kind = image_format(data)
+    if kind is None:
+        raise ImageError(f"{label}: not an image of an allowed format ({ALLOWED})")
+    most = MAX_PIXELS if fit is None or kind in LEAN else MAX_PIXELS_FITTED
+    try:
+        with _open(data, kind) as image:
+            _check_size(image.width, image.height, label, most)
+            yield image
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{label}: more than {MAX_PIXELS:,} pixels, the most allowed") from error
+    except MemoryError as error:
+        raise ImageError(f"{label}: too large to decode in memory") from error
+    except Exception as error:  # decoders of untrusted bytes raise nearly anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{label}: a damaged {kind} file ({reason[:120]})") from error
+
+
 def _open(data: bytes, kind: str) -> Any:
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd EXIF and the like: no news to the user
@@ -131,25 +154,43 @@ def _open(data: bytes, kind: str) -> Any:
             raise Image.DecompressionBombError(str(warning)) from warning
 
 
-def _check_size(width: int, height: int, label: str) -> None:
+def _check_size(width: int, height: int, label: str, most: int) -> None:
     got = f"{label}: {width}x{height} pixels"
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"{got}; each side must be at least {MIN_SIDE}")
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{got}; at most {MAX_PIXELS:,} pixels are allowed")
+    if width * height > most:
+        raise ImageError(f"{got}; at most {most:,} pixels are allowed")
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise ImageError(f"{got}; the longer side may be at most {MAX_ASPECT} times the shorter")
 
 
-def _clean(image: Image.Image) -> Image.Image:
+def _clean(image: Image.Image, fit: int | None) -> Image.Image:
+    """Upright RGB on white, in strips: beside the decoded image only the result is whole."""
+    if fit is not None:  # a JPEG is decoded at a half, a quarter or an eighth of its size
+        scale = min(1.0, fit / max(image.size))
+        image.draft(None, (round(scale * image.width), round(scale * image.height)))
     image.load()
     turn = _UPRIGHT.get(_orientation(image))
+    (width, height), by = image.size, max(1, max(image.size) // fit) if fit else 1
+    canvas = Image.new("RGB", (-(-width // by), -(-height // by)))
+    rows = max(STRIP // by, 1) * by
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        canvas.paste(_on_white(strip).reduce(by), (0, top // by))
+    if fit is not None:
+        canvas.thumbnail((fit, fit), Image.Resampling.BICUBIC)
+    return canvas.transpose(turn) if turn is not None else canvas
+
+
+def _on_white(image: Image.Image) -> Image.Image:
     plain = image.convert("RGBA") if image.has_transparency_data else image
     if plain.mode.startswith("I"):  # 16 bits a pixel: keep the upper 8
         plain = plain.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if plain.mode != "RGBA":
+        return plain.convert("RGB")
     canvas = Image.new("RGB", image.size, "white")
-    canvas.paste(plain.convert("RGB"), mask=plain if plain.mode == "RGBA" else None)
-    return canvas.transpose(turn) if turn is not None else canvas
+    canvas.paste(plain.convert("RGB"), mask=plain)
+    return canvas
 
 
 def _orientation(image: Image.Image) -> int:

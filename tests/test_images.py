@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from creative4u.errors import ImageError
-from creative4u.images import GREY, encode, image_format, image_hash, load_image, square
+from creative4u.images import (
+    GREY,
+    check_image,
+    encode,
+    image_format,
+    image_hash,
+    load_image,
+    square,
+)
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -187,3 +195,43 @@ def test_a_small_animation_that_claims_a_huge_canvas() -> None:
 @settings(max_examples=50, deadline=None)
 def test_any_claimed_size(width: int, height: int) -> None:
     image_or_error(png_header(width, height))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_fit_shrinks_while_decoding_and_never_enlarges(kind: str) -> None:
+    halves = Image.new("RGB", (1000, 600), (200, 10, 10))
+    halves.paste((10, 10, 200), (0, 0, 500, 600))
+    image = load_image(encoded(halves, kind), fit=100)
+    assert image.size == (100, 60)
+    for x, colour in ((20, (10, 10, 200)), (80, (200, 10, 10))):
+        got = image.getpixel((x, 30))
+        assert max(abs(a - b) for a, b in zip(got, colour, strict=True)) <= 3
+    assert load_image(encoded(halves.resize((90, 60)), kind), fit=100).size == (90, 60)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_strips_join_without_a_seam(mode: str) -> None:
+    """Taller than several strips; every mode: the fitted image is that of the whole one."""
+    slope = Image.linear_gradient("L").resize((300, 1500))
+    rows = slope.convert("RGBA") if mode == "I;16" else slope.convert("RGBA").convert(mode)
+    if mode == "I;16":
+        rows = slope.convert("I").point(lambda value: value * 256).convert("I;16")
+    data = encoded(rows)
+    whole = load_image(data)
+    assert whole.size == (300, 1500)
+    half = load_image(data, fit=750)
+    assert half.tobytes() == whole.reduce(2).tobytes()
+
+
+def test_a_format_that_is_decoded_in_several_copies_has_a_lower_limit() -> None:
+    data = encoded(Image.new("L", (4001, 4000)), "WEBP")
+    check_image(data)
+    with pytest.raises(ImageError, match="4001x4000 pixels; at most 16,000,000"):
+        check_image(data, fit=100)
+
+
+def test_the_header_alone_is_checked() -> None:
+    cut = encoded(Image.new("RGB", (40, 40)))[:-30]
+    check_image(cut)
+    with pytest.raises(ImageError, match="a damaged PNG file"):
+        load_image(cut)

@@ -27,7 +27,8 @@ class Stops:
         try:
             yield flag
         finally:
-            self._flags.pop(name, None)
+            if self._flags.get(name) is flag:  # not that of a run that began after this one
+                del self._flags[name]
 
     def stop(self, visitor: gr.Request) -> None:
         """Ask the visitor's run to end; nothing happens where none runs."""

@@ -1,30 +1,28 @@
 """A real browser drives the page: compare, read along, be corrected, give feedback, find it."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from driving import fill, upload, visit
 from fake_judge import FakeJudge
 from fake_moon import Colours
-from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Page, Request, expect
 
 from app.history import Store
 from app.moon_panel import Moon
 from app.page import start
+from app.visitors.uploads import VisitorFiles
 from creative4u.moon.catalogue.items import Item
 from creative4u.moon.index.catalogue_index import Shelf, open_shelf
 from creative4u.moon.index.faiss_index import IndexConfig
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol.questions import QUESTIONS
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--no-first-run"]
 CHOSEN = "Creative A is more likely to be clicked"
-PATIENCE = 120_000  # milliseconds: a bound for a busy machine, not a measure
 
 
 @pytest.fixture(scope="module")
@@ -41,57 +39,21 @@ def address(judge: FakeJudge, tmp_path_factory: pytest.TempPathFactory) -> Itera
     shelf = Shelf(open_shelf(home / "none", IndexConfig(dim=3)).index)
     shelf.add([Item(n, f"a {n} thing", images=(home / f"{n}.png",)) for n in ("red", "blue")],
               Colours())  # fmt: skip
-    served = start(judge, store, moon=Moon(Colours(), shelf))
+    files = VisitorFiles(tmp_path_factory.mktemp("uploads"))
+    served = start(judge, store, files, moon=Moon(Colours(), shelf))
     yield served.local_url
     served.close(verbose=False)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        missing = "no chromium on this machine: the page was not driven"
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
+    files.close()
 
 
 @pytest.fixture
 def page(browser: Browser, judge: FakeJudge, address: str) -> Iterator[Page]:
     """A fresh visitor's page; a judge that is held is let go at the end."""
     judge.gate.clear()
-    expect.set_options(timeout=PATIENCE)
-    visitor = browser.new_context(viewport={"width": 1280, "height": 900})
-    visitor.set_default_timeout(PATIENCE)
-    page = visitor.new_page()
-    page.goto(address)
-    expect(page.locator("#compare")).to_be_visible()
+    page = visit(browser, address)
     yield page
     judge.gate.set()
-    visitor.close()
-
-
-@pytest.fixture
-def images(tmp_path: Path) -> tuple[Path, Path]:
-    bold = Image.new("RGB", (1200, 900), "white")
-    ImageDraw.Draw(bold).rounded_rectangle((300, 200, 900, 800), 80, fill="maroon")
-    bold.save(tmp_path / "bold.png")
-    Image.new("RGB", (500, 700), "#eeeeee").save(tmp_path / "pale.jpg")
-    return tmp_path / "bold.png", tmp_path / "pale.jpg"
-
-
-def upload(page: Page, side: str, path: Path) -> None:
-    page.set_input_files(f"#image-{side} input[type=file]", path)
-
-
-def fill(page: Page, images: tuple[Path, Path], title: str) -> None:
-    for side, path in zip("ab", images, strict=True):
-        upload(page, side, path)
-        expect(page.locator(f"#image-{side} img")).to_be_visible()
-    page.locator("#title").get_by_label("Product title").fill(title)
-    page.locator("#queries").get_by_label("What shoppers search for").fill("leather bag\ntote")
+    page.context.close()
 
 
 def test_compare_read_along_give_feedback_and_find_it_again(

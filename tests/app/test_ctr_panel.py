@@ -12,6 +12,7 @@ from PIL import Image
 from app.ctr_panel import Ctr, drawn, leaning, warning
 from app.history import Store
 from app.page import build
+from app.visitors.uploads import VisitorFiles
 from creative4u.ctr.cold_start.scorer import Reading
 from creative4u.errors import BackendError
 from creative4u.images import encode
@@ -89,7 +90,7 @@ def test_a_failure_is_told_and_never_raises(store: Store) -> None:
     assert "secret" not in Ctr(Broken(RuntimeError("secret"))).fill(store, key)
 
 
-def test_it_follows_every_comparison_shown(store: Store) -> None:
-    page = build(FakeJudge(), store, ctr=Ctr(Brightness()))
+def test_it_follows_every_comparison_shown(store: Store, uploads: VisitorFiles) -> None:
+    page = build(FakeJudge(), store, uploads, ctr=Ctr(Brightness()))
     wired = [one for one in page.fns.values() if getattr(one.fn, "__name__", "") == "clicks"]
     assert [one.targets[0][1] for one in wired] == ["change", "change"]  # Compare and History

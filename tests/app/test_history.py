@@ -104,3 +104,13 @@ def _pictures(url: str) -> int:
 def test_a_url_of_no_use_is_one_clear_line(url: str) -> None:
     with pytest.raises(InputError, match=r"^the history cannot be kept there: [^\n]+$"):
         Store(url)
+
+
+def test_nobody_else_on_the_machine_may_read_the_history(tmp_path: Path) -> None:
+    file = tmp_path / "history.sqlite3"
+    file.touch(0o644)  # as one was made before
+    Store(f"sqlite:///{file}").save("Bag", (), {"A": RED, "B": BLUE}, verdict("A"))
+    fresh = Store(f"sqlite:///{tmp_path / 'fresh.sqlite3'}")
+    fresh.save("Bag", (), {"A": RED, "B": BLUE}, verdict("A"))
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()}
+    assert set(modes.values()) == {"0o600"}, modes

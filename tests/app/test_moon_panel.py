@@ -17,6 +17,8 @@ from PIL import Image
 from app.history import Store
 from app.moon_panel import Moon, load_moon
 from app.page import build
+from app.visitors.upload_guard import COOKIE
+from app.visitors.uploads import VisitorFiles
 from creative4u.errors import BackendError
 from creative4u.moon.catalogue.items import Item
 from creative4u.moon.encoder.content import Content
@@ -116,18 +118,21 @@ class Slow(Colours):
 
 def pressed(page: gr.Blocks, *given: str) -> Iterator[dict[str, Any]]:
     """What a press on Compare sends, update by update, by the elements' ids."""
+    title, queries = given[2:]
+    sent = [{"path": path} for path in given[:2]]
     (press,) = [one for one in page.fns.values() if getattr(one.fn, "__name__", "") == "run"
                 and one.targets and len(one.inputs) == 4]  # fmt: skip
-    for updates in press.fn(*given, gr.Request(session_hash="one")):
+    visitor = gr.Request(session_hash="one", cookies={COOKIE: "one"})
+    for updates in press.fn(*sent, title, queries, visitor):
         yield {getattr(part, "elem_id", None) or str(part._id): said
                for part, said in updates.items()}  # fmt: skip
 
 
 def test_likeness_is_there_while_the_judge_is_still_reasoning(
-    files: dict[str, str], tmp_path: Path
+    files: dict[str, str], tmp_path: Path, uploads: VisitorFiles
 ) -> None:
     judge = FakeJudge()
-    page = build(judge, Store(f"sqlite:///{tmp_path / 'h.sqlite3'}"), Moon(Colours()))
+    page = build(judge, Store(f"sqlite:///{tmp_path / 'h.sqlite3'}"), uploads, Moon(Colours()))
     updates = pressed(page, files["red"], files["blue"], "red bag held", "")
     assert next(updates)["compare-moon"] == ""  # nothing of an earlier pair is left standing
     filled = next(some["compare-moon"] for some in updates if "compare-moon" in some)
@@ -139,17 +144,22 @@ def test_likeness_is_there_while_the_judge_is_still_reasoning(
     assert any("compare-outcome" in some for some in rest)
 
 
-def test_a_slow_look_still_comes_before_the_choice(files: dict[str, str], tmp_path: Path) -> None:
+def test_a_slow_look_still_comes_before_the_choice(
+    files: dict[str, str], tmp_path: Path, uploads: VisitorFiles
+) -> None:
     slow = Slow()
-    page = build(FakeJudge(), Store(f"sqlite:///{tmp_path / 'h.sqlite3'}"), Moon(slow))
+    page = build(FakeJudge(), Store(f"sqlite:///{tmp_path / 'h.sqlite3'}"), uploads, Moon(slow))
     threading.Timer(0.3, slow.gate.set).start()
     updates = list(pressed(page, files["red"], files["blue"], "red bag", ""))
     filled = [place for place, some in enumerate(updates) if some.get("compare-moon")]
     assert filled == [len(updates) - 2]  # right before the last update, which brings the choice
 
 
-def test_a_refused_press_shows_no_likeness(files: dict[str, str], tmp_path: Path) -> None:
-    page = build(FakeJudge(), Store(f"sqlite:///{tmp_path / 'h.sqlite3'}"), Moon(Colours()))
+def test_a_refused_press_shows_no_likeness(
+    files: dict[str, str], tmp_path: Path, uploads: VisitorFiles
+) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'h.sqlite3'}")
+    page = build(FakeJudge(), store, uploads, Moon(Colours()))
     updates = list(pressed(page, files["red"], files["blue"], "", ""))
     assert not any(some.get("compare-moon") for some in updates)
 
