@@ -186,7 +186,7 @@ def test_eight_callers_at_once(
             places += [int(ahead) for ahead in re.findall(r"Waiting: (\d+) comparison", said)]
             if places or "Looking at each image" in said:
                 waiting[number].set()
-            if CHOSEN in said:
+            if CHOSEN in said and number not in finished:  # the last view comes twice
                 finished.append(number)
         assert message["success"], message
         return places
