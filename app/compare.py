@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 from typing import Literal, Protocol
 
 from PIL import Image
@@ -34,7 +35,9 @@ Phase = Literal["refused", "waiting", "looking", "reasoning", "done", "failed", 
 OVER = frozenset({"refused", "done", "failed", "stopped"})  # phases after which nothing comes
 Field = Literal["A", "B", "words"]
 
-_decoding = Lock()  # one upload at a time, since each may take much memory
+# One upload at a time, since each may take much memory; and in one thread, since a thread's heap
+# keeps some of what it has freed.
+_decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
 
 
 class Judges(Protocol):
@@ -183,8 +186,7 @@ def read(upload: str | None, side: int = READ_SIDE) -> Image.Image:
     """One upload as an image of at most `side` pixels; ImageError as in `here`."""
     path = here(upload)
     try:
-        with _decoding:
-            return load_image(path, path.name, side)
+        return _decoder.submit(load_image, path, path.name, side).result()
     except ImageError as error:
         raise ImageError(f"{error}.") from error
 
