@@ -22,7 +22,7 @@ ALIASES: dict[str, tuple[str, ...]] = {  # our name -> what logs call it, the su
     "impressions": ("impressions", "exposures", "shows"),
     "clicks": ("clicks",),
     "ctr": ("ctr", "click_through_rate"),
-    "day": ("day", "date", "dt", "ds", "timestamp", "time", "event_time", "time_stamp", "ts"),
+    "day": ("day", "date", "dt", "ds", "timestamp", "time", "event_time", "ts"),
     "day_end": ("end_date", "date_end"),
     "user_id": ("user_id", "user", "uid", "member_id", "visitor_id"),
     "position": ("position", "pos", "rank", "slot"),

@@ -95,8 +95,8 @@ def test_degrees_by_hand() -> None:
     joined = [(" 4", {" 4": -0.69315, " 5": -0.69315})]  # a digit with its space is one token
     pieces = [piece for name in rated for piece in [(f" {name}", {}), *joined]]
     assert degrees(told(pieces))["blur"] == pytest.approx(4.5)
+    listed_two = [Token(t, {t: 0.0, "": 0.0}) for t in ("size", " 4", " text")]
     with pytest.raises(VerdictParseError, match="'whole'"):
-        listed_two = [Token(t, {t: 0.0, "": 0.0}) for t in ("size", " 4", " text")]
         degrees(Answered("", "stop", listed_two))
     with pytest.raises(TruncatedError):
         degrees(told(rating_tokens(7, listed), "length"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from stub_openai import (
@@ -86,6 +86,7 @@ def test_a_limit_that_only_the_rows_meet_is_taken_up_too() -> None:
     assert all(isinstance(row, Completion) for row in rows)
 
 
+@settings(deadline=None)
 @given(most=st.integers(1, 19), asked=st.integers(1, 20))
 def test_a_named_limit_is_taken_and_else_the_next_smaller(most: int, asked: int) -> None:
     told = f"top_logprobs must be between 0 and {most}, got {asked}"
@@ -197,6 +198,7 @@ def test_a_busy_server_is_waited_for_as_long_as_it_says() -> None:
     assert "asks to wait 90000 s" in str(row)
 
 
+@settings(deadline=None)
 @given(seconds=st.integers(0, 10_000))
 def test_retry_after_in_seconds_and_as_a_date(seconds: int) -> None:
     def waits(said: str, status: int = 429) -> float | None:
