@@ -9,6 +9,7 @@ not applied.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,12 +89,18 @@ def find_days(
     if kind in INTEGERS or _all_digits(db, source, column):
         return _numbers(db, source, f"try_cast({column} AS BIGINT)")
     part = _date_part(column)
+    db.execute("CREATE OR REPLACE TEMP TABLE dates AS "
+               f"SELECT DISTINCT {part} AS date FROM {source}")  # fmt: skip
+    shapes = [row[0] for row in db.execute(
+        "SELECT DISTINCT regexp_replace(date, '[0-9]', '9', 'g') FROM dates WHERE date <> ''"
+    ).fetchall()]  # fmt: skip
     cases = []
     for family in families():
-        match = f"regexp_full_match({part}, {quote(family.shape)})"
-        chosen = _format_of(db, source, part, match, family)
-        if chosen:
-            cases.append(f"WHEN {match} THEN try_strptime({part}, {quote(chosen)})")
+        if any(re.fullmatch(family.shape, shape) for shape in shapes):
+            chosen = _format_of(db, family)
+            if chosen:
+                match = f"regexp_full_match({part}, {quote(family.shape)})"
+                cases.append(f"WHEN {match} THEN try_strptime({part}, {quote(chosen)})")
     if not cases:
         return None
     return _spanned(db, source, f"(CASE {' '.join(cases)} END::DATE - DATE '1970-01-01')::BIGINT")
@@ -108,20 +115,19 @@ def _date_part(column: str) -> str:
     return f"CASE WHEN regexp_matches({bare}, '[a-z]') THEN {worded} ELSE {bare} END"
 
 
-def _format_of(
-    db: duckdb.DuckDBPyConnection, source: str, part: str, match: str, family: Family
-) -> str | None:
-    """The format of a family in this column; None where no row is of it."""
+def _format_of(db: duckdb.DuckDBPyConnection, family: Family) -> str | None:
+    """The format of a family in table `dates`; None where none of them is a date."""
     names, formats = list(family.formats), list(family.formats.values())
-    dates = [f"try_strptime({part}, {quote(one)})" for one in formats]
+    dates = [f"try_strptime(date, {quote(one)})" for one in formats]
     fits = [f"count({date})" for date in dates]
     examples = [
-        f"min({part}) FILTER ({date} IS NOT NULL AND {other} IS DISTINCT FROM {date})"
+        f"min(date) FILTER ({date} IS NOT NULL AND {other} IS DISTINCT FROM {date})"
         for date, other in zip(dates, [*dates[1:], dates[0]], strict=True)
     ]
     any_fits = f"count(*) FILTER (coalesce({', '.join(dates)}) IS NOT NULL)"
     row = db.execute(
-        f"SELECT {any_fits}, {', '.join((*fits, *examples))} FROM {source} WHERE {match}"
+        f"SELECT {any_fits}, {', '.join((*fits, *examples))} FROM dates "
+        f"WHERE regexp_full_match(date, {quote(family.shape)})"
     ).fetchone()
     assert row is not None
     readable, fitting, shown = row[0], row[1 : 1 + len(formats)], row[1 + len(formats) :]

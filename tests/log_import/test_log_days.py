@@ -34,14 +34,14 @@ def read(texts: Sequence[str | None], asked: str | None = None) -> list[date | N
         return found
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(days=dates, spelling=st.sampled_from(SURE), gap=st.sampled_from([None, "", "--", "n/a"]))
 def test_a_spelling_with_one_reading(days: list[date], spelling: str, gap: str | None) -> None:
     texts = [day.strftime(spelling) for day in days]
     assert read([*texts, gap]) == [*days, None]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(days=dates, spelling=st.sampled_from(EITHER))
 def test_a_spelling_with_two_readings_is_told_by_the_column_or_asked(
     days: list[date], spelling: str
@@ -58,7 +58,7 @@ def test_a_spelling_with_two_readings_is_told_by_the_column_or_asked(
     assert read(texts, spelling.partition(" ")[0]) == days
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=25)
 @given(days=dates, mark=st.sampled_from("/.-"), first=st.sampled_from(["%d", "%m"]))
 def test_one_day_above_12_tells_for_all(days: list[date], mark: str, first: str) -> None:
     assume(any(day.day > 12 for day in days))

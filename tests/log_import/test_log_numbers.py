@@ -42,7 +42,7 @@ def written(number: float, group: str, mark: str, decimals: int) -> str:
     return text.replace(",", "\0").replace(".", mark).replace("\0", group)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(
     values=st.lists(st.integers(0, 10**9), min_size=1, max_size=6),
     locale=st.sampled_from(LOCALES),
@@ -56,7 +56,7 @@ def test_counts_of_every_locale(
     assert read(texts) == values
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(
     hundredths=st.lists(st.integers(0, 9999), min_size=1, max_size=6),
     locale=st.sampled_from(LOCALES),
@@ -69,7 +69,7 @@ def test_shares_with_a_sign_in_every_locale(
     assert read(texts, whole=False) == pytest.approx([value / 10_000 for value in hundredths])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(
     values=st.lists(st.integers(1000, 999_999), min_size=1, max_size=4),
     decimal=st.sampled_from(".,"),

@@ -44,7 +44,7 @@ def text(rows: list[list[str]], separator: str = ",", end: str = "\n") -> str:
     return "".join(separator.join(row) + end for row in rows)
 
 
-@settings(deadline=None, max_examples=60,
+@settings(deadline=None, max_examples=40,
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(
     separator=st.sampled_from(",;\t|"),
