@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +21,7 @@ class ImageFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise InputError(f"{folder}: no image folder")
         self.folder = folder
         self._exact: dict[str, list[Path]] = {}

@@ -51,9 +51,10 @@ def check_target(out: Path, source: Path, images: Path) -> None:
 
     Raises InputError with what to do instead.
     """
-    if out.resolve() == images.resolve() or (out / "images").resolve() == images.resolve():
+    of_images = os.path.realpath(images)
+    if of_images in (os.path.realpath(out), os.path.realpath(out / "images")):
         raise InputError(f"--out {out} would write into the image folder; give another folder")
-    if source.exists() and source.resolve().is_relative_to(out.resolve()):
+    if os.path.exists(source) and source.resolve().is_relative_to(out.resolve()):
         raise InputError(f"--out {out} holds the log itself; give another folder")
     try:
         before = json.loads((out / ORIGIN).read_text("utf-8"))["source"]

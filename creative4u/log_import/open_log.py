@@ -151,8 +151,7 @@ def _reader(
                 f"{path} has other columns, separators or title lines than {files[0]}; "
                 "read them one by one"
             )
-    form = replace(first, small=all(form.small for form in forms.values()))
-    return lambda some: form.sql([str(forms[path].path) for path in some])
+    return lambda some: first.sql([str(forms[path].path) for path in some])
 
 
 def _kind(path: str) -> str:

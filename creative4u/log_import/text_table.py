@@ -24,7 +24,6 @@ from creative4u.log_import.numbers import quote
 SEPARATORS = (",", "\t", ";", "|")
 HEAD = 1 << 18  # characters in which the header is looked for
 MOST_TITLES = 50  # lines above it
-SMALL = 64 << 20  # bytes up to which DuckDB reads a table in one thread, short rows included
 csv.field_size_limit(1 << 30)
 
 
@@ -36,17 +35,15 @@ class TextTable:
     header: tuple[str, ...]
     separator: str
     skip: int
-    small: bool
 
     def sql(self, paths: list[str]) -> str:
         """The table function that reads these files, all of this table's form, as text."""
         names = ", ".join(f"{quote(name)}: 'VARCHAR'" for name in self.header)
         listed = ", ".join(map(literal, paths))
-        short = "null_padding = true, parallel = false, " if self.small else ""
         packed = "compression = 'gzip', " if is_packed(self.path) else ""
         return (
             f"read_csv([{listed}], auto_detect = false, header = true, skip = {self.skip}, "
-            f"delim = {quote(self.separator)}, quote = '\"', escape = '\"', {short}{packed}"
+            f"delim = {quote(self.separator)}, quote = '\"', escape = '\"', {packed}"
             f"store_rejects = true, columns = {{{names}}})"
         )
 
@@ -69,7 +66,7 @@ def read_form(path: Path, work: Path, known: Callable[[tuple[str, ...]], int]) -
         raise InputError(f"{path}: an empty file")
     _, skip, separator, header = found
     readable = path if codec in ("utf-8", "utf-8-sig") else _copied(path, codec, work)
-    return TextTable(readable, header, separator, skip, readable.stat().st_size < SMALL)
+    return TextTable(readable, header, separator, skip)
 
 
 def codec_of(path: Path) -> str:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from creative4u.errors import InputError
 from creative4u.log_import.columns import ALIASES, LogFormat, find_columns, key
 from creative4u.log_import.image_files import ImageFolder
+from creative4u.log_import.imported import rejected_rows
 from creative4u.log_import.log import Log
 from creative4u.log_import.open_log import open_log
 
@@ -214,3 +215,22 @@ def test_images_are_found_by_what_logs_call_them(tmp_path: Path) -> None:
     assert ImageFolder(tmp_path).find("two") == tmp_path / "two.png"
     with pytest.raises(InputError, match="no image folder"):
         ImageFolder(tmp_path / "gone")
+
+
+def test_a_quote_that_never_ends_loses_no_row_in_silence(tmp_path: Path) -> None:
+    cut = ['"hat', "a.jpg", "5", "1"]
+    (tmp_path / "log.csv").write_text(text([HEADER, *ROWS, cut, ROWS[0], ["hat"]]), "utf-8")
+    log = open_log([str(tmp_path / "log.csv")], tmp_path)
+    with duckdb.connect() as db:
+        (used,) = db.execute(f"SELECT count(*) FROM {log.source} WHERE {log.good_row()}").fetchone()  # type: ignore[misc]
+        rejects = rejected_rows(db, log, log.good_row(), log.reason())
+    assert used == 2
+    assert rejects.counts == {"unreadable line": 1}
+
+
+def test_a_name_that_is_no_file_is_one_line(tmp_path: Path) -> None:
+    for name in ("x" * 300, "gone.csv", "a\0b"):
+        with pytest.raises(InputError, match="no log at"):
+            open_log([name], tmp_path)
+        with pytest.raises(InputError, match="no image folder"):
+            ImageFolder(Path(name))
