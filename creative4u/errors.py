@@ -39,6 +39,18 @@ class TruncatedError(CompletionError):
     code = "truncated"
 
 
+class ModelRefusalError(CompletionError):
+    """The model declined to answer, in its own words."""
+
+    code = "model_refusal"
+
+
+class ContentFilterError(CompletionError):
+    """The server's content filter held the request or the answer back."""
+
+    code = "content_filter"
+
+
 class BackendError(Creative4UError):
     """The model did not answer: server gone, timeout, out of memory."""
 
@@ -49,6 +61,19 @@ class RefusedError(BackendError):
     """The server understood one request and will not take it: too long, an unknown model."""
 
     code = "refused"
+
+
+class NoProbabilitiesError(BackendError):
+    """The answer came without token probabilities, so there is no confidence to report."""
+
+    code = "no_probabilities"
+
+
+class DeniedError(BackendError):
+    """The server refuses every request alike: no key, no credit, no such model. Ends a run."""
+
+    code = "denied"
+    exit_code = 2
 
 
 class AssetError(Creative4UError):

@@ -21,7 +21,8 @@ FILES = sorted(
 )
 APART = {"selector", "moon", "ctr"}  # rooms of the library that never import each other
 BASE = {
-    "backbone", "images", "metrics", "schema", "errors", "image_statistics", "bradley_terry"
+    "backbone", "images", "metrics", "schema", "errors", "image_statistics", "bradley_terry",
+    "log_import",
 }  # fmt: skip
 ONLY_IN = {
     "trl": ("rft",),

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from creative4u.cli.console import UsageError, answer, print_json, say, working
+from creative4u.cli.console import answer, print_json, say, working
+from creative4u.cli.log_format import Column, DateFormat, From, log_format
 
 World = Annotated[Path, typer.Argument(help="A folder with log/, images/ and queries.parquet.")]
 Model = Annotated[Path, typer.Argument(help="A folder that `ctr train` wrote.")]
@@ -18,9 +19,9 @@ def import_(
     log: Annotated[Path, typer.Argument(help="CSV or Parquet, one row an impression.")],
     images: Annotated[Path, typer.Option(help="The folder of the creatives' images.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The shop's folder to write.")],
-    column: Annotated[
-        list[str] | None, typer.Option(help="OURS=THEIRS, where a name is not guessed.")
-    ] = None,
+    from_: From = None,
+    column: Column = None,
+    date_format: DateFormat = None,
     json: Json = False,
 ) -> None:
     """Turn a log with other column names into a shop's folder that every verb here reads.
@@ -30,10 +31,10 @@ def import_(
     with working():
         from creative4u.ctr.log.importer import import_log
 
-        names = dict(_pair(one) for one in column or ())
-        found = import_log(log, images, out, names)
+        found = import_log(log, images, out, log_format(from_, column, date_format, None))
     answer(
         {"shop": found.shop, "rows": found.rows, "days": found.days,
+         "first_day": found.first_day, "last_day": found.last_day,
          "creatives": found.creatives, "creatives without an image": found.missing_images,
          "queries": found.queries, "rejected": found.rejected, "columns": found.columns},
         json,
@@ -121,13 +122,6 @@ def peers(
         print_json(found)
         return
     print(show(found))
-
-
-def _pair(said: str) -> tuple[str, str]:
-    ours, sign, theirs = said.partition("=")
-    if not sign or not theirs:
-        raise UsageError(f"--column {said}: write OURS=THEIRS, such as click=is_clk")
-    return ours, theirs
 
 
 def sample(

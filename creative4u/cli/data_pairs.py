@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from creative4u.cli.console import answer, say, working
+from creative4u.cli.log_format import Column, CtrUnit, DateFormat, From, log_format
 from creative4u.errors import InputError
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")]
@@ -19,9 +20,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def pairs(
-    log: Annotated[list[str], typer.Option(help="Parquet or CSV: files, folders or globs.")],
-    images: Annotated[Path, typer.Option(help="The image folder with metadata.jsonl.")],
+    log: Annotated[
+        list[str], typer.Option(help="Parquet, CSV, TSV or JSONL: files, folders or globs.")
+    ],
+    images: Annotated[
+        Path, typer.Option(help="The image folder; metadata.jsonl or `data import` names them.")
+    ],
     out: Out,
+    from_: From = None,
+    column: Column = None,
+    ctr_unit: CtrUnit = None,
     min_impressions: Annotated[int, typer.Option(min=1, help="Of each creative.")] = 1000,
     min_gap: Annotated[float, typer.Option(min=0, help="Of the CTRs, to the lower one.")] = 0.6,
     max_p: Annotated[
@@ -47,7 +55,10 @@ def pairs(
         from data.creative_pair.mining.mine import MineConfig, mine
 
         rule = Filter(min_impressions, min_gap, max_p, per_product)
-        config = MineConfig(rule, queries=queries, seed=seed, memory=memory, threads=threads)
+        read_as = log_format(from_, column, None, ctr_unit)
+        config = MineConfig(
+            rule, queries=queries, seed=seed, memory=memory, threads=threads, read_as=read_as
+        )
         count = count_log
         if ray:
             from data.creative_pair.mining.count_log_ray import counting_on_ray
@@ -105,18 +116,29 @@ def import_(
     out: Out,
     source: Annotated[Path, typer.Option(help="Rows with counts, or the page's feedback.")],
     images: Annotated[
-        Path | None, typer.Option(help="The image folder; none for the page's feedback.")
+        Path | None, typer.Option(help="The image folder, only read; none for the page's feedback.")
     ] = None,
+    from_: From = None,
+    column: Column = None,
+    date_format: DateFormat = None,
+    ctr_unit: CtrUnit = None,
     json: Json = False,
 ) -> None:
-    """Bring in a real log's rows or the page's feedback, in the form that `data pairs` mines.
+    """Import a log's rows, a platform's export or the page's feedback, for `data pairs` to mine.
 
-    Example: `creative4u data import --source metrics.csv --images pictures --out imported`
+    Example: `creative4u data import --source metrics.csv --images pictures --out imported`, then
+    `creative4u data pairs --log imported --images pictures --out mined`
     """
     with working():
         from data.creative_pair.mining.importers import import_creatives, import_feedback
 
-        found = import_creatives(source, images, out) if images else import_feedback(source, out)
+        if images is None:
+            found = import_feedback(source, out)
+        else:
+            read_as = log_format(from_, column, date_format, ctr_unit)
+            found = import_creatives(source, images, out, read_as)
+        for note in found.notes:
+            say(f"{source.name}: {note}")
     answer(asdict(found), json)
 
 

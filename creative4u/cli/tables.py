@@ -91,7 +91,8 @@ def show_evaluation(figures: Mapping[str, Any], console: Console | None = None) 
         f"{figures['n']} pairs, {figures['labelled']} judged with a label, {figures['errors']} "
         f"errors (not counted above), {figures['ties']} ties, {figures['inconclusive']} "
         f"inconclusive; both orders agree in {_share(figures['consistent'])}; "
-        f"AA within {_share(low)} to {_share(high)} (95 %); ECE {_share(figures['ece'])}",
+        f"AA within {_share(low)} to {_share(high)} (95 %); "
+        f"ECE {'not measured' if math.isnan(figures['ece']) else _share(figures['ece'])}",
         highlight=False,
     )
     if names:

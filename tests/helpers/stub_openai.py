@@ -5,17 +5,70 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from reasoning_lines import LINES
 
+from creative4u.selector.backends.server_probe import PROBE_TOKENS
 from creative4u.selector.evidence.properties import NAMES
 from creative4u.selector.protocol.completion import complete
 
 Listed = list[tuple[str, dict[str, float]]]  # tokens and what is listed in their place
 Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer of another form: status, body and headers, or the events of a stream."""
+
+    body: Body
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    events: tuple[Body, ...] = ()  # `choices` entries, for a request that streams
+
+
+Answer = Listed | int | Reply | None
+
+
+def at_most(count: int, answer: Callable[[Body], Answer]) -> Callable[[Body], Answer]:
+    """A server that refuses more alternatives than `count`, in vLLM's words."""
+
+    def limited(body: Body) -> Answer:
+        asked = body.get("top_logprobs", 0)
+        if asked > count:
+            said = f"Requested sample logprobs of {asked}, greater than max allowed: {count}"
+            return Reply({"error": {"message": said, "code": 400}}, 400)
+        return answer(body)
+
+    return limited
+
+
+def without_probabilities(answer: Callable[[Body], Listed]) -> Callable[[Body], Reply]:
+    """A server that lists no alternatives: `top_logprobs: []` in every place."""
+
+    def bare(body: Body) -> Reply:
+        choice = choice_of(answer(body))
+        for entry in choice["logprobs"]["content"]:
+            entry["top_logprobs"] = []
+        return Reply({"choices": [choice]})
+
+    return bare
+
+
+def with_reasoning(name: str, pieces: Listed) -> Reply:
+    """An answer whose reasoning stands in the field `name`, as servers with a parser write it."""
+    text = "".join(piece for piece, _ in pieces)
+    reasoning, _, content = text.removeprefix("<think>").partition("</think>")
+    choice = choice_of(pieces)
+    choice["message"] = {"role": "assistant", "content": content, name: reasoning}
+    events = (
+        {"delta": {name: reasoning}, "logprobs": None, "finish_reason": None},
+        {"delta": {"content": content}, "logprobs": choice["logprobs"], "finish_reason": "stop"},
+    )
+    return Reply({"choices": [choice]}, events=events)
 
 
 def verdict_tokens(choice: str, log_a: float, log_b: float) -> Listed:
@@ -54,18 +107,22 @@ def _entry(text: str, listed: dict[str, float]) -> Body:
 class StubServer:
     """Answers by `answer(body)`; a number is an HTTP status, None breaks the connection off.
 
-    `asked` are the bodies in the order of their coming, `finished` those that got their answer.
+    `asked` are the bodies in the order of their coming, `finished` those that got their answer. The
+    probe that a backend begins with is answered by `probe` and kept apart, in `probes`.
     """
 
     def __init__(
         self,
-        answer: Callable[[Body], Listed | int | None],
+        answer: Callable[[Body], Answer],
         model: str = "stub",
         root: str = "",
         seconds: float = 0.0,
         finish: str = "stop",
         port: int = 0,
+        probe: Callable[[Body], Answer] = lambda _: [("A", {"A": -0.1, "B": -2.6})],
     ) -> None:
+        self.probe = probe
+        self.probes: list[Body] = []
         self.answer, self.model, self.root = answer, model, root
         self.seconds, self.finish = seconds, finish
         self.asked: list[Body] = []
@@ -108,6 +165,10 @@ class StubServer:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if body["max_tokens"] == PROBE_TOKENS:
+                    stub.probes.append(body)
+                    self._answer(body, stub.probe(body))
+                    return
                 with stub._lock:
                     stub.asked.append(body)
                     stub._busy += 1
@@ -118,7 +179,15 @@ class StubServer:
                     stub._busy -= 1
                     if isinstance(said, list):
                         stub.finished.append(body)
-                if said is None:
+                self._answer(body, said)
+
+            def _answer(self, body: Body, said: Answer) -> None:
+                if isinstance(said, Reply):
+                    if body.get("stream") and said.events:
+                        self._events(said.events)
+                    else:
+                        self._send(said.status, said.body, said.headers)
+                elif said is None:
                     self.close_connection = True
                 elif isinstance(said, int):
                     self._send(said, {"error": {"message": f"status {said}"}})
@@ -127,24 +196,33 @@ class StubServer:
                 else:
                     self._send(200, {"choices": [choice_of(said, stub.finish)]})
 
-            def _send(self, status: int, body: Body) -> None:
+            def _send(
+                self, status: int, body: Body, headers: dict[str, str] | None = None
+            ) -> None:
                 data = json.dumps(body).encode()
                 self.send_response(status)
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
 
             def _stream(self, pieces: Listed) -> None:
+                last = len(pieces) - 1
+                self._events(
+                    {
+                        "delta": {"content": piece[0]},
+                        "logprobs": {"content": [_entry(*piece)]},
+                        "finish_reason": stub.finish if number == last else None,
+                    }
+                    for number, piece in enumerate(pieces)
+                )
+
+            def _events(self, events: Iterable[Body]) -> None:
                 self.send_response(200)
                 self.send_header("Content-Type", "text/event-stream")
                 self.end_headers()
-                for number, piece in enumerate(pieces):
-                    last = number == len(pieces) - 1
-                    event = {
-                        "delta": {"content": piece[0]},
-                        "logprobs": {"content": [_entry(*piece)]},
-                        "finish_reason": stub.finish if last else None,
-                    }
+                for event in events:
                     self.wfile.write(f"data: {json.dumps({'choices': [event]})}\n\n".encode())
                 self.wfile.write(b"data: [DONE]\n\n")
 

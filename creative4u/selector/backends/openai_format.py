@@ -1,6 +1,8 @@
-"""Convert prompts to chat completion requests and a server's answers to completions.
+"""Write the body of a chat completion, and read a server's answer as a Completion or as degrees.
 
-Pure functions: the OpenAI-compatible backend and the batch files both call them.
+Pure functions: the OpenAI-compatible backend and the batch files both call them. Servers differ in
+where they put the reasoning: inside `content`, or beside it in `reasoning` (vLLM, OpenRouter) or
+`reasoning_content` (DeepSeek, older vLLM); all three are read.
 """
 
 from __future__ import annotations
@@ -16,16 +18,24 @@ from typing import Any
 
 from PIL.Image import Image
 
-from creative4u.errors import BackendError, TruncatedError, VerdictParseError
+from creative4u.errors import (
+    BackendError,
+    ContentFilterError,
+    ModelRefusalError,
+    NoProbabilitiesError,
+    TruncatedError,
+    VerdictParseError,
+)
 from creative4u.images import encode, square
 from creative4u.selector.evidence.properties import NAMES, TOP
 from creative4u.selector.protocol.backend import Completion
+from creative4u.selector.protocol.completion import parse
 from creative4u.selector.protocol.prompt import Messages
 from creative4u.selector.protocol.questions import SIDES
 
 MAX_TOKENS = 768  # ten lines take some 200
 OBSERVATION_TOKENS = 96
-LISTED = 20  # likeliest tokens asked for; what servers allow at most
+LISTED = 20  # likeliest tokens asked for; what most servers allow at most
 MAX_SIDE, QUALITY = 1536, 95  # of images that the model's config does not square
 # control words of the families that are served: ChatML, Qwen-VL, Idefics3, Llama, Mistral
 SPECIAL_TOKENS = (
@@ -34,7 +44,10 @@ SPECIAL_TOKENS = (
     "<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>",
     "<s>", "</s>", "[INST]", "[/INST]", "[IMG]", "[IMG_BREAK]", "[IMG_END]",
 )  # fmt: skip
-_ANSWER = re.compile(r"</think><answer>([AB])")
+_ANSWER = re.compile(r"</think>\s*<answer>([AB])")
+_ANSWER_ALONE = re.compile(r"<answer>([AB])")  # where the reasoning's tokens are not listed
+UNLISTED = float("-inf")
+REASONING = ("reasoning", "reasoning_content")  # fields beside `content`
 
 
 @dataclass(frozen=True)
@@ -47,17 +60,28 @@ class Token:
 
 @dataclass(frozen=True)
 class Answered:
-    """A whole answer of a server; `tokens` is empty where it gives no probabilities."""
+    """A whole answer of a server; `tokens` is empty where it gives no probabilities.
+
+    `refusal` is what the model says where it declines to answer.
+    """
 
     text: str
     finish_reason: str
     tokens: Sequence[Token]
+    refusal: str = ""
 
 
 def chat_body(
-    messages: Messages, urls: Iterable[str], model: str, max_tokens: int = MAX_TOKENS
+    messages: Messages,
+    urls: Iterable[str],
+    model: str,
+    max_tokens: int = MAX_TOKENS,
+    alternatives: int = LISTED,
 ) -> dict[str, Any]:
-    """The JSON body of one greedy chat completion; `urls` fill the image placeholders in order."""
+    """The JSON body of one greedy chat completion; `urls` fill the image placeholders in order.
+
+    `alternatives` likeliest tokens are asked for in each place; with 0 no probabilities at all.
+    """
     images = iter(urls)
     shown = [
         {
@@ -71,14 +95,8 @@ def chat_body(
         }
         for message in messages
     ]
-    return {
-        "model": model,
-        "messages": shown,
-        "temperature": 0,
-        "max_tokens": max_tokens,
-        "logprobs": True,
-        "top_logprobs": LISTED,
-    }
+    body = {"model": model, "messages": shown, "temperature": 0, "max_tokens": max_tokens}
+    return body | ({"logprobs": True, "top_logprobs": alternatives} if alternatives else {})
 
 
 def data_url(image: Image, side: int | None) -> str:
@@ -100,13 +118,29 @@ def answered(body: Mapping[str, Any]) -> Answered:
     """Read the body of a chat completion; raises BackendError where it is none."""
     try:
         choice = body["choices"][0]
+        message = choice["message"]
         return Answered(
-            text=choice["message"]["content"] or "",
-            finish_reason=choice["finish_reason"] or "",
+            text=joined(reasoning_of(message), message.get("content") or ""),
+            finish_reason=choice.get("finish_reason") or "",
             tokens=tokens(choice.get("logprobs")),
+            refusal=message.get("refusal") or "",
         )
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise BackendError(f"not a chat completion: {json.dumps(body)[:200]}") from error
+
+
+def reasoning_of(message: Mapping[str, Any]) -> str:
+    """The reasoning that stands beside the content of a message, or of one streamed piece."""
+    return next((message[name] for name in REASONING if message.get(name)), "")
+
+
+def joined(reasoning: str, content: str) -> str:
+    """The completion as the model wrote it, where a server has cut the reasoning out of it."""
+    if not reasoning or "</think>" in content:
+        return content
+    if "</think>" in reasoning:  # it cut nothing, or all of it
+        return reasoning + content
+    return f"<think>\n{reasoning.removeprefix('<think>').strip()}\n</think>{content.lstrip()}"
 
 
 def tokens(logprobs: Mapping[str, Any] | None) -> list[Token]:
@@ -115,7 +149,7 @@ def tokens(logprobs: Mapping[str, Any] | None) -> list[Token]:
         Token(
             entry["token"],
             {entry["token"]: entry["logprob"]}
-            | {one["token"]: one["logprob"] for one in entry["top_logprobs"]},
+            | {one["token"]: one["logprob"] for one in entry.get("top_logprobs") or ()},
         )
         for entry in (logprobs or {}).get("content") or ()
     ]
@@ -126,30 +160,54 @@ def completion(answer: Answered) -> Completion:
 
     `logit_a` is logprob(A) - logprob(B). Where one side is not among the listed tokens, the
     smallest listed log probability stands for it: a bound, so the true odds are further from even.
-    A text without an answer has odds of 0; `parser.parse` says what is wrong with it.
+    Nothing stands for odds that were not measured.
 
-    Raises TruncatedError (out of tokens), BackendError (no probabilities of the answer token).
+    Raises ModelRefusalError, ContentFilterError, TruncatedError (out of tokens), VerdictParseError
+    (the text is no verdict), NoProbabilitiesError (no alternatives listed in the answer's place).
     """
-    if answer.finish_reason == "length":
-        raise TruncatedError("the completion ran out of tokens before its answer")
+    _check_finished(answer, "the completion ran out of tokens before its answer")
     if _ANSWER.search(answer.text) is None:
-        return Completion(answer.text, 0.0)
+        parse(answer.text)  # says what is wrong with it
+        raise VerdictParseError("got no answer; allowed is <answer>A or B</answer>")
     written = "".join(token.text for token in answer.tokens)
     found = _ANSWER.search(written)
+    if found is None and "</think>" not in written:
+        found = _ANSWER_ALONE.search(written)
     if found is None:
-        raise BackendError("the server gave no token probabilities; logprobs must be allowed")
+        raise NoProbabilitiesError("the server gave no probabilities of the answer's token")
     of_a, of_b = _in_place(answer.tokens, found.start(1), SIDES)
-    return Completion(answer.text, of_a - of_b)
+    bound = min(_token_at(answer.tokens, found.start(1))[0].listed.values())
+    if min(of_a, of_b) == UNLISTED and max(of_a, of_b) <= bound:
+        raise NoProbabilitiesError(
+            "the server listed no alternatives to the answer's token, so its odds are not known"
+        )
+    return Completion(answer.text, max(of_a, bound) - max(of_b, bound))
+
+
+def has_probabilities(answer: Answered) -> bool:
+    """Whether an answer lists alternatives to its tokens at all."""
+    return any(len(token.listed) > 1 for token in answer.tokens)
+
+
+def _check_finished(answer: Answered, too_long: str) -> None:
+    """Raise what kept an answer from being one."""
+    if answer.refusal:
+        raise ModelRefusalError(f"the model declined: {' '.join(answer.refusal.split())[:200]}")
+    if answer.finish_reason == "content_filter":
+        raise ContentFilterError("the server's content filter held the answer back")
+    if answer.finish_reason == "length":
+        raise TruncatedError(too_long)
 
 
 def degrees(answer: Answered) -> dict[str, float]:
     """Degrees 0..9 from a completion of the form `size 6 whole 9 ...`.
 
     Each is the expectation over the digits that are listed in the place of the written one, their
-    probabilities made to sum to one. Raises TruncatedError, VerdictParseError.
+    probabilities made to sum to one. Raises as `completion` does.
     """
-    if answer.finish_reason == "length":
-        raise TruncatedError("the ratings ran out of tokens")
+    _check_finished(answer, "the ratings ran out of tokens")
+    if answer.text and not answer.tokens:
+        raise NoProbabilitiesError("the server gave no probabilities of its ratings")
     written = "".join(token.text for token in answer.tokens)
     rated, start = {}, 0
     for name in NAMES:
@@ -159,26 +217,28 @@ def degrees(answer: Answered) -> dict[str, float]:
                 f"got ratings {written[:80]!r}; {name!r} and a digit from 0 to {TOP} were due"
             )
         start = found.end()
-        of_digits = _in_place(
-            answer.tokens, found.start(1), [str(d) for d in range(TOP + 1)], float("-inf")
-        )
+        of_digits = _in_place(answer.tokens, found.start(1), [str(d) for d in range(TOP + 1)])
         weights = [math.exp(value) for value in of_digits]
+        if not sum(weights) or len(_token_at(answer.tokens, found.start(1))[0].listed) < 2:
+            raise NoProbabilitiesError(f"the server listed no alternatives to the digit of {name}")
         rated[name] = sum(d * weight for d, weight in enumerate(weights)) / sum(weights)
     return rated
 
 
-def _in_place(
-    tokens: Sequence[Token], place: int, options: Sequence[str], missing: float | None = None
-) -> list[float]:
+def _in_place(tokens: Sequence[Token], place: int, options: Sequence[str]) -> list[float]:
     """Log probabilities of one-letter `options` in the token that covers letter `place`.
 
-    An option is the token with that one letter changed; `missing` (the smallest listed log
-    probability by default) stands for what is not listed.
+    An option is the token with that one letter changed; what is not listed has -inf.
     """
+    token, inside = _token_at(tokens, place)
+    before, after = token.text[:inside], token.text[inside + 1 :]
+    return [token.listed.get(before + option + after, UNLISTED) for option in options]
+
+
+def _token_at(tokens: Sequence[Token], place: int) -> tuple[Token, int]:
+    """The token that covers letter `place` of the whole text, and the letter's place in it."""
     for token in tokens:
         if place < len(token.text):
             break
         place -= len(token.text)
-    before, after = token.text[:place], token.text[place + 1 :]
-    bound = min(token.listed.values()) if missing is None else missing
-    return [token.listed.get(before + option + after, bound) for option in options]
+    return token, place

@@ -1,9 +1,10 @@
-"""Answer prompts by OpenAI-compatible servers, vLLM first of all.
+"""Judge with a model behind an OpenAI-compatible server (vLLM first of all).
 
     creative4u judge pairs.jsonl -o verdicts.jsonl --model http://127.0.0.1:8000
 
 The chat template and its end of turn are the server's. Images travel in the request: no server
-of ours is ever asked to fetch an address.
+of ours is ever asked to fetch an address. One small request beforehand finds out what the server
+can do, and whether it takes such requests at all.
 """
 
 from __future__ import annotations
@@ -19,19 +20,29 @@ from typing import Any, TypeVar
 import httpx
 from PIL.Image import Image
 
-from creative4u.errors import BackendError, Creative4UError, InputError, RefusedError
+from creative4u.errors import (
+    BackendError,
+    Creative4UError,
+    DeniedError,
+    InputError,
+    NoProbabilitiesError,
+)
 from creative4u.selector.backends.openai_format import (
     OBSERVATION_TOKENS,
     SPECIAL_TOKENS,
     Answered,
+    Token,
     answered,
     chat_body,
     completion,
     data_url,
     degrees,
+    joined,
+    reasoning_of,
     tokens,
 )
-from creative4u.selector.backends.server_pool import KEY, Endpoints, Patience, base_url
+from creative4u.selector.backends.server_pool import KEY, Endpoints, Patience, base_url, refusal
+from creative4u.selector.backends.server_probe import Alternatives, probe
 from creative4u.selector.protocol.backend import Completion, OnText, Prompt
 from creative4u.selector.protocol.prompt import observation_messages
 
@@ -51,7 +62,7 @@ class OpenAIBackend:
         patience: timeouts and retries.
 
     Raises InputError where the addresses serve different models or want a key, BackendError where
-    none answers.
+    none answers, RefusedError or DeniedError where the server takes no request of this kind.
     """
 
     special_tokens: tuple[str, ...] = SPECIAL_TOKENS
@@ -70,6 +81,8 @@ class OpenAIBackend:
         self.image_side = image_side
         self.concurrency = concurrency
         self._room = threading.BoundedSemaphore(concurrency)  # over all calls of `complete`
+        self._alternatives = Alternatives(self.name)
+        self._measures = probe(self._alternatives, lambda body: self._ask(body, tries=1))
 
     def observe(self, images: Sequence[Image]) -> list[dict[str, float]]:
         """Degrees of every property, an image a request; the first that fails is raised."""
@@ -81,7 +94,7 @@ class OpenAIBackend:
                 self.name,
                 OBSERVATION_TOKENS,
             )
-            return degrees(self._ask(body))
+            return degrees(self._alternatives.ask(body, self._ask))
 
         rated: list[dict[str, float]] = []
         for outcome in in_threads(rate, len(images), self.concurrency):
@@ -94,6 +107,9 @@ class OpenAIBackend:
         self, prompts: Sequence[Prompt], on_text: OnText | None = None
     ) -> list[Completion | Creative4UError]:
         """One completion a prompt, in order; a request that fails is its own row's error."""
+        if not self._measures:
+            none = NoProbabilitiesError(f"{self.name} gives no token probabilities")
+            return [none] * len(prompts)
         both_orders: dict[int, str] = {}  # an image is encoded once for all prompts that show it
         for prompt in prompts:
             for image in prompt.images:
@@ -105,19 +121,23 @@ class OpenAIBackend:
             urls = [both_orders[id(image)] for image in prompt.images]
             body = chat_body(prompt.messages, urls, self.name)
             if on_text is None:
-                return completion(self._ask(body))
-            return completion(self._stream(body, lambda text: tell(row, text)))
+                return completion(self._alternatives.ask(body, self._ask))
+
+            def stream(adapted: dict[str, Any]) -> Answered:
+                return self._stream(adapted, lambda text: tell(row, text))
+
+            return completion(self._alternatives.ask(body, stream))
 
         return in_threads(ask, len(prompts), self.concurrency, on_text)
 
-    def _ask(self, body: dict[str, Any]) -> Answered:
+    def _ask(self, body: dict[str, Any], tries: int | None = None) -> Answered:
         def ask(client: httpx.Client, base: str) -> Answered:
             response = client.post(f"{base}/chat/completions", json=body)
             response.raise_for_status()
             return answered(_json(response.text))
 
         with self._room:
-            return self.endpoints.send(ask)
+            return self.endpoints.send(ask, tries)
 
     def _stream(self, body: dict[str, Any], on_text: Callable[[str], None]) -> Answered:
         def ask(client: httpx.Client, base: str) -> Answered:
@@ -140,7 +160,8 @@ def in_threads(
 ) -> list[T | Creative4UError]:
     """`work(row, tell)` for every row, in order; a Creative4UError is the row's own outcome.
 
-    What `work` tells goes to `on_text` in the calling thread. Any other error is raised, and then,
+    What `work` tells goes to `on_text` in the calling thread. A DeniedError, which holds for all
+    rows, and any error of another kind is raised, and then,
     as when the caller is interrupted, no further row begins: the threads are daemons that end with
     the requests they wait for.
     """
@@ -175,7 +196,9 @@ def in_threads(
             if text is not None:
                 if on_text is not None:
                     on_text(row, text)
-            elif isinstance(outcome, BaseException) and not isinstance(outcome, Creative4UError):
+            elif isinstance(outcome, DeniedError) or (
+                isinstance(outcome, BaseException) and not isinstance(outcome, Creative4UError)
+            ):
                 raise outcome
             else:
                 outcomes[row] = outcome
@@ -186,7 +209,8 @@ def in_threads(
 
 def _gathered(lines: Iterator[str], on_text: Callable[[str], None]) -> Answered:
     """Server-sent events as one answer; a stream that breaks off is a connection that broke."""
-    text, listed, finish = "", [], ""
+    content = reasoning = finish = refused = ""
+    listed: list[Token] = []
     for line in lines:
         if not line.startswith("data:"):
             continue
@@ -197,14 +221,17 @@ def _gathered(lines: Iterator[str], on_text: Callable[[str], None]) -> Answered:
         if "error" in event:
             raise httpx.RemoteProtocolError(f"the server broke off: {str(event['error'])[:200]}")
         for choice in event.get("choices") or ():
-            if piece := choice["delta"].get("content"):
-                text += piece
-                on_text(text)
+            delta = choice.get("delta") or {}
+            refused += delta.get("refusal") or ""
+            reason, piece = reasoning_of(delta), delta.get("content") or ""
+            if reason or piece:
+                reasoning, content = reasoning + reason, content + piece
+                on_text(joined(reasoning, content))
             listed += tokens(choice.get("logprobs"))
             finish = choice.get("finish_reason") or finish
     if not finish:
         raise httpx.RemoteProtocolError("the stream ended before the completion did")
-    return Answered(text, finish, listed)
+    return Answered(joined(reasoning, content), finish, listed, refused)
 
 
 def _json(text: str) -> dict[str, Any]:
@@ -231,7 +258,7 @@ def _served(
         except httpx.HTTPStatusError as error:
             if error.response.status_code in (401, 403):
                 raise InputError(f"{base} wants a key; put it in {KEY}") from error
-            raise RefusedError(f"{base}/models: status {error.response.status_code}") from error
+            raise refusal(error.response, f"{base}/models") from error
         except httpx.TransportError as error:
             if len(urls) == 1:
                 raise BackendError(f"{base} does not answer: {error}") from error

@@ -13,7 +13,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-from creative4u.errors import CompletionError, Creative4UError, RefusedError
+from creative4u.errors import CompletionError, Creative4UError, DeniedError, RefusedError
 from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest, Selects
 from creative4u.serving.batch.pending_rows import Source, Told
@@ -118,6 +118,8 @@ def _asked(
         return []
     try:
         return judge.select_many(requests)
+    except DeniedError:  # it holds for all rows: the run ends
+        raise
     except (CompletionError, RefusedError) as error:
         if len(requests) == 1:
             return [error]

@@ -1,4 +1,4 @@
-"""Read files of OpenAI batch answers by custom_id."""
+"""Find the chat completion of each custom_id in files of OpenAI batch answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from creative4u.errors import BackendError, InputError, RefusedError
+from creative4u.errors import (
+    BackendError,
+    ContentFilterError,
+    Creative4UError,
+    InputError,
+    RefusedError,
+)
 
 
 class Answers:
@@ -16,8 +22,6 @@ class Answers:
     Of one request the first answer that succeeded counts. Raises InputError on construction where a
     file is missing or holds something else.
     """
-
-    """Answer files by custom_id; memory holds a place in a file for each, not the answers."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.files: list[IO[bytes]] = []
@@ -36,7 +40,7 @@ class Answers:
         for file in self.files:
             file.close()
 
-    def body(self, name: str) -> dict[str, Any] | BackendError:
+    def body(self, name: str) -> dict[str, Any] | Creative4UError:
         """The chat completion that answers a request, or why there is none."""
         if name not in self.places:
             return BackendError(f"no answer to {name}")
@@ -47,9 +51,11 @@ class Answers:
         response = line.get("response") or {}
         if line.get("error") or response.get("status_code") != 200:
             said = line.get("error") or response.get("body") or response
+            text = f"{name}: {json.dumps(said, ensure_ascii=False)[:200]}"
+            if '"content_filter"' in json.dumps(said):
+                return ContentFilterError(text)
             refused = 400 <= (response.get("status_code") or 500) < 500
-            kind = RefusedError if refused else BackendError
-            return kind(f"{name}: {json.dumps(said, ensure_ascii=False)[:200]}")
+            return (RefusedError if refused else BackendError)(text)
         body: dict[str, Any] = response["body"]
         return body
 

@@ -16,20 +16,15 @@ import time
 from pathlib import Path
 
 from creative4u.errors import Creative4UError
+from creative4u.log_import.numbers import quote
+from creative4u.log_import.open_log import open_log
 from data.creative_pair.mining.candidate_pairs import (
     Filter,
     creative_cells,
     main_pairs,
     query_pairs,
 )
-from data.creative_pair.mining.count_log import (
-    Limits,
-    bare_sql,
-    connect,
-    count_log,
-    find_log,
-    quote,
-)
+from data.creative_pair.mining.count_log import Limits, bare_sql, connect, count_log
 from data.creative_pair.mining.rejected_rows import refusals
 
 BAD = 100_000  # one row in so many has -1 clicks
@@ -74,7 +69,7 @@ def time_count(folder: Path, checked: bool, memory: str, threads: int) -> dict[s
     are not looked at.
     """
     base = connect(Limits(memory, threads, folder / "spill"))
-    log = find_log([str(folder)])
+    log = open_log([str(folder)], folder / "spill")
     start, burnt = time.perf_counter(), time.process_time()
     refused = 0
     if checked:

@@ -1,8 +1,9 @@
-"""Count an impression log over a Ray cluster, with DuckDB's result.
+"""Count an impression log over a Ray cluster, into the same table `counts` as DuckDB makes.
 
 The way past one machine: each worker counts its own files with DuckDB (`count_sql`, the very same
-SQL), and the partial counts, which are small, are summed by key. Run: the pairs of
-`mine(..., count=counting_on_ray(2))` equal those of one machine.
+SQL; how columns are read is decided once, over the whole log), and the partial counts, which are
+small, are summed by key. Run: the pairs of `mine(..., count=counting_on_ray(2))` equal those of one
+machine.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ import duckdb
 import pyarrow as pa
 
 from creative4u.errors import InputError
-from data.creative_pair.mining.count_log import Limits, Log, connect, count_log, find_log
+from creative4u.log_import.log import Log
+from data.creative_pair.mining.count_log import Limits, connect, count_log
 
 KEYS = ("product_id", "creative_id", "query")
 
 
-def count_file(path: str, memory: str = "1GB") -> pa.Table:
+def count_file(log: Log, number: int, memory: str = "1GB") -> pa.Table:
     """The counts of one file of the log, on whichever machine this runs."""
     with tempfile.TemporaryDirectory() as spill:
         base = connect(Limits(memory, 1, Path(spill)))
-        count_log(base, find_log([path]))
+        count_log(base, log.file(number))
         table: pa.Table = base.sql("FROM counts").to_arrow_table()
     return table
 
@@ -45,10 +47,10 @@ def counting_on_ray(workers: int) -> Callable[[duckdb.DuckDBPyConnection, Log], 
     def count_all(base: duckdb.DuckDBPyConnection, log: Log) -> None:
         if not ray.is_initialized():
             ray.init(os.environ.get("RAY_ADDRESS", "local"), log_to_driver=False)
-        files = ray.data.from_items([{"path": path} for path in log.files],
+        files = ray.data.from_items([{"number": number} for number in range(len(log.files))],
                                     override_num_blocks=len(log.files))
         counted = files.map_batches(_count_batch, batch_size=1, batch_format="pyarrow",
-                                    concurrency=workers)
+                                    fn_kwargs={"log": log}, concurrency=workers)
         base.register("partial_counts", pa.concat_tables(ray.get(counted.to_arrow_refs())))
         base.execute(f"""CREATE OR REPLACE TABLE counts AS
             SELECT {', '.join(KEYS)}, sum(impressions)::BIGINT AS impressions,
@@ -59,5 +61,5 @@ def counting_on_ray(workers: int) -> Callable[[duckdb.DuckDBPyConnection, Log], 
     return count_all
 
 
-def _count_batch(batch: pa.Table) -> pa.Table:
-    return pa.concat_tables([count_file(path) for path in batch["path"].to_pylist()])
+def _count_batch(batch: pa.Table, log: Log) -> pa.Table:
+    return pa.concat_tables([count_file(log, number) for number in batch["number"].to_pylist()])

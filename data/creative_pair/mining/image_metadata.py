@@ -1,13 +1,16 @@
-"""Read which image, product and title each creative of a folder has.
+"""Read which image, product and title each creative has, from metadata.jsonl or creatives.jsonl.
 
-Rows: {"file_name", "creative_id", "product_id", "title"}; `creative_id` defaults to the file's
-name and `product_id` to "". An optional `variant_of` and `factor` say that the creative is another
+An image folder's own metadata.jsonl stands in it; creatives.jsonl stands beside a log that `data
+import` wrote, and its paths are relative to the image folder too. Rows: {"file_name",
+"creative_id", "product_id", "title"}; `creative_id` defaults to the file's name and `product_id` to
+"". An optional `variant_of` and `factor` say that the creative is another
 one with a single thing changed. Queries named by number are spelt out by a queries.parquet.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import duckdb
 from creative4u.errors import InputError
 from data.creative_pair.rows import METADATA
 
+CREATIVES = "creatives.jsonl"
 _SEEN = {"file_name", "creative_id", "product_id", "title", "variant_of", "factor"}
 
 
@@ -41,14 +45,27 @@ class Shop:
     unknown: tuple[str, ...]
 
 
-def read_shop(images: Path) -> Shop:
-    """Read `images`/metadata.jsonl; raises InputError where there is none."""
-    path = images / METADATA
-    if not path.is_file():
-        raise InputError(f"{images} has no {METADATA}; it names each image, its product and title")
+def read_shop(images: Path, logs: Sequence[Path] = ()) -> Shop:
+    """The creatives of `images`, named there or beside the log in one of the folders `logs`.
+
+    What the image folder itself says stands above the rest. Raises InputError where nothing names
+    them.
+    """
+    lists = [folder / CREATIVES for folder in logs] + [images / METADATA]
+    found = [path for path in lists if path.is_file()]
+    if not found:
+        raise InputError(f"{images} has no {METADATA}, which names each image, its product and "
+                         f"title; `creative4u data import` makes {CREATIVES} from a log")
     creatives: dict[str, Shown] = {}
     rejects: list[dict[str, Any]] = []
     unknown: set[str] = set()
+    for path in found:
+        _read_list(path, creatives, rejects, unknown)
+    return Shop(creatives, tuple(rejects), tuple(sorted(unknown)))
+
+
+def _read_list(path: Path, creatives: dict[str, Shown], rejects: list[dict[str, Any]],
+               unknown: set[str]) -> None:
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         try:
             row = json.loads(line)
@@ -65,7 +82,6 @@ def read_shop(images: Path) -> Shop:
         name = str(row.get("creative_id", image))
         creatives[name] = Shown(name, str(row.get("product_id", "")), image, title,
                                 str(row.get("variant_of", "")), str(row.get("factor", "")))
-    return Shop(creatives, tuple(rejects), tuple(sorted(unknown)))
 
 
 def read_queries(path: Path | None) -> dict[str, str]:

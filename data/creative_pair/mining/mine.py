@@ -1,4 +1,4 @@
-"""Mine creative pairs from an impression log and an image folder.
+"""Mine pairs.jsonl, pairs.parquet and rejects.jsonl from an impression log and an image folder.
 
 Run: creative4u data pairs --log LOG --images DIR --out DIR
 """
@@ -17,6 +17,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from creative4u.log_import.columns import LogFormat
+from creative4u.log_import.log import Log
+from creative4u.log_import.numbers import quote
+from creative4u.log_import.open_log import open_log
 from creative4u.metrics import smoothed_ctr
 from creative4u.schema import CreativePair
 from data.creative_pair.mining.candidate_pairs import (
@@ -27,15 +31,7 @@ from data.creative_pair.mining.candidate_pairs import (
     main_pairs,
     query_pairs,
 )
-from data.creative_pair.mining.count_log import (
-    Limits,
-    Log,
-    connect,
-    count_log,
-    count_sql,
-    find_log,
-    quote,
-)
+from data.creative_pair.mining.count_log import Limits, connect, count_log, count_sql
 from data.creative_pair.mining.image_hashes import Fingerprint, fingerprints
 from data.creative_pair.mining.image_metadata import Shop, read_queries, read_shop
 from data.creative_pair.mining.rejected_rows import Refusals, refusals
@@ -50,7 +46,7 @@ QUERIES_DECIDE = "queries decide"  # the tag of pairs whose label turns with the
 @dataclass(frozen=True)
 class MineConfig:
     """How pairs are mined; `queries` spells out query ids (by default the queries.parquet next to
-    the image folder), `memory` is DuckDB's limit."""
+    the image folder), `memory` is DuckDB's limit, `read_as` what the user says of the log."""
 
     rule: Filter = field(default_factory=Filter)
     queries_per_pair: int = 5
@@ -58,6 +54,7 @@ class MineConfig:
     seed: int = 7
     memory: str = "2GB"
     threads: int = 2
+    read_as: LogFormat = field(default_factory=LogFormat)
 
 
 @dataclass(frozen=True)
@@ -69,6 +66,8 @@ class MineReport:
     queries_decide: int
     rejects: dict[str, int]
     unknown_columns: tuple[str, ...]
+    columns: dict[str, str]  # our names to the log's, as they were found
+    notes: tuple[str, ...]  # what was decided by the log's own evidence
 
 
 def mine(log: str | Sequence[str], images: Path, out: Path, config: MineConfig | None = None,
@@ -76,8 +75,9 @@ def mine(log: str | Sequence[str], images: Path, out: Path, config: MineConfig |
     """Mine creative pairs from a log of any size.
 
     Args:
-        log: Parquet or CSV files, folders or globs.
-        images: a folder with images and metadata.jsonl (see `shop`).
+        log: Parquet, CSV, TSV or JSONL files, folders or globs.
+        images: a folder with images; its metadata.jsonl, or creatives.jsonl beside the log, which
+            `data import` writes, names them (see `shop`).
         out: where the files go; what a killed run left there is used again.
         count: who makes the table of counts; `ray_count.counting_on_ray` does it on a cluster.
 
@@ -85,11 +85,15 @@ def mine(log: str | Sequence[str], images: Path, out: Path, config: MineConfig |
     first 100,000 of the log, sorted), and all of them are counted in the report.
     """
     config = config or MineConfig()
-    rule, shop, work = config.rule, read_shop(images), out / ".work"
+    rule, work = config.rule, out / ".work"
     spelt = read_queries(config.queries or _beside(images))
+    patterns = [log] if isinstance(log, str) else list(log)
+    found = open_log(patterns, work / "utf8", config.read_as)
+    shop = read_shop(images, sorted({Path(path).parent for path in found.files}))
     base = connect(Limits(config.memory, config.threads, work / "spill"))
-    found = find_log([log] if isinstance(log, str) else list(log))
     progress(f"log: {len(found.files)} files")
+    for note in found.notes:
+        progress(f"log: {note}")
     refused = _counted(base, found, work, count)
     progress(f"log: {_total(base):,} impressions counted")
     rejects = [*shop.rejects, *refused.rows]
@@ -116,7 +120,7 @@ def mine(log: str | Sequence[str], images: Path, out: Path, config: MineConfig |
     report = MineReport(
         out / "pairs.jsonl", dict(Counter(pair.split or "" for pair in pairs)),
         sum(QUERIES_DECIDE in pair.tags for pair in pairs), refused.counts | dict(counts),
-        (*found.unknown, *shop.unknown))
+        (*found.unknown, *shop.unknown), found.columns, found.notes)
     _write(out / "mining.json", json.dumps(
         {"filter": asdict(rule), "seed": config.seed, "by_split": report.by_split,
          "queries_decide": report.queries_decide, "rejects": report.rejects,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from data.creative_pair.mining.count_log import Log, good_row
+from creative4u.log_import.log import Log
 
 MAX_ROWS = 100_000  # bad rows written out; the rest is only counted
 
@@ -33,7 +33,7 @@ def refusals(base: duckdb.DuckDBPyConnection, log: Log) -> Refusals:
     rows: list[dict[str, object]] = []
     (refused,) = base.execute("SELECT coalesce(sum(refused), 0) FROM counts").fetchone() or (0,)
     if refused or (log.is_csv and not _has_errors(base)):
-        found = (f"SELECT {_reason(log)} AS reason, to_json(t)::VARCHAR AS said "
+        found = (f"SELECT {log.reason()} AS reason, to_json(t)::VARCHAR AS said "
                  f"FROM {log.source} t WHERE {bad}" for bad in _bad_rows(log))
         base.execute(f"CREATE OR REPLACE TABLE refusals AS {' UNION ALL '.join(found)}")
         counts |= dict(base.execute("SELECT reason, count(*) FROM refusals GROUP BY reason "
@@ -58,8 +58,8 @@ def _bad_rows(log: Log) -> list[str]:
     A CSV is parsed once. Parquet is read once a condition, and yet faster: a condition on a single
     column skips what the file's own statistics rule out, and reads the other columns of few rows.
     """
-    if log.is_csv:
-        return [f"({good_row(log)}) IS NOT TRUE"]
+    if log.kind != "parquet":
+        return [f"({log.good_row()}) IS NOT TRUE"]
     if log.summed:
         shown, clicks = numbers = [log.number("impressions"), log.number("clicks")]
         wrong = f"({shown} < 0 OR {clicks} < 0 OR {clicks} > {shown})"
@@ -77,15 +77,3 @@ def _has_errors(base: duckdb.DuckDBPyConnection) -> bool:
     """Whether this connection has scanned a CSV, so that its tables of errors are there."""
     found = base.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors'")
     return (found.fetchone() or (0,))[0] > 0
-
-
-def _reason(log: Log) -> str:
-    clicks = log.number("clicks" if log.summed else "click")
-    shown = log.number("impressions") if log.summed else "1"
-    column = log.text("clicks" if log.summed else "click")
-    shows = log.text("impressions") if log.summed else "1"
-    return (f"CASE WHEN {clicks} < 0 OR {shown} < 0 THEN 'negative number' "
-            f"WHEN {clicks} > {shown} THEN 'clicks above impressions' "
-            f"WHEN ({clicks} IS NULL AND {column} IS NOT NULL) "
-            f"OR ({shown} IS NULL AND {shows} IS NOT NULL) THEN 'no whole number' "
-            "ELSE 'empty value' END")

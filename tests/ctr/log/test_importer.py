@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 
 from creative4u.cli import app
 from creative4u.ctr.log.fields import read_fields
-from creative4u.ctr.log.importer import find_columns, import_log
+from creative4u.ctr.log.importer import import_log
 from creative4u.ctr.log.shop import read_shop
 from creative4u.ctr.log.subsample import sample_users
 from creative4u.ctr.model.fit import FitConfig, fit
 from creative4u.ctr.model.shop_pctr import shop_rates
 from creative4u.ctr.model.train import TrainConfig
 from creative4u.errors import InputError
+from creative4u.log_import.columns import LogFormat
 
 
 def foreign(folder: Path, rows: int = 1800) -> Path:
@@ -47,10 +48,11 @@ def foreign(folder: Path, rows: int = 1800) -> Path:
 def test_a_foreign_log_becomes_a_shop_that_trains(tmp_path: Path) -> None:
     source = foreign(tmp_path / "theirs")
     found = import_log(source / "clicks.csv", source / "pictures", tmp_path / "shop",
-                       {"click": "is_clk", "creative_id": "ad"})  # fmt: skip
+                       LogFormat(columns={"click": "is_clk", "creative_id": "ad"}))  # fmt: skip
     assert (found.rows, found.days, found.creatives, found.missing_images) == (1800, 6, 6, 1)
     assert (found.queries, found.rejected) == (2, {})
     assert found.columns["user_id"] == "member_id"
+    assert (found.first_day, found.last_day) == ("2026-03-01", "2026-03-06")
     shop = read_shop(tmp_path / "shop")
     assert shop.queries == ("boot", "red bag")
     assert shop.titles[:2] == ("thing 0", "thing 0")
@@ -84,22 +86,15 @@ def test_rows_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "said"), [
     ("day,click,item,image\n0,maybe,a,x\n", "got 'maybe'; a label is 0 or 1"),
-    ("day,seen,item,image\n0,1,a,x\n", "--column click=NAME"),
+    ("day,seen,item,image\n0,1,a,x\n", "missing: click"),
+    ("day,item,image,click\n11/03/2025,a,x,1\n", "two readings.*--date-format"),
+    ("day,item,image,impressions,clicks\n0,a,x,5,1\n", "missing: click"),
     ("day,click,item,image\nsoon,1,a,x\n", "no row holds a day"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "log.csv").write_text(text)
     with pytest.raises(InputError, match=said):
         import_log(tmp_path / "log.csv", tmp_path, tmp_path / "shop")
-
-
-def test_names_that_are_not_there_are_refused() -> None:
-    there = ("day", "click", "item", "image")
-    with pytest.raises(InputError, match="no column clk; it has day"):
-        find_columns(there, {"click": "clk"}, Path("log"))
-    with pytest.raises(InputError, match="--column clicks: known are click"):
-        find_columns(there, {"clicks": "click"}, Path("log"))
-    assert find_columns(there, {}, Path("log"))["creative_id"] == "image"
 
 
 @pytest.mark.parametrize(("written", "day"), [

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from creative4u.errors import (
     BackendError,
     InputError,
+    NoProbabilitiesError,
     RefusedError,
     TruncatedError,
     VerdictParseError,
@@ -79,11 +80,13 @@ def test_logit_a_by_hand() -> None:
     assert completion(told([*longer, ("answer>", {})])).logit_a == pytest.approx(0.5)
 
 
-def test_a_completion_without_answer_is_left_to_the_parser() -> None:
-    assert completion(told([("I like A.", {})])) == Completion("I like A.", 0.0)
+def test_a_completion_without_answer_is_an_error_and_no_even_odds() -> None:
+    for text in ("I like A.", "<think>x</think>\n<answer>C</answer>", ""):
+        with pytest.raises(VerdictParseError):
+            completion(told([(text, {})]))
     with pytest.raises(TruncatedError):
         completion(told(verdict_tokens("A", 0, 0), finish="length"))
-    with pytest.raises(BackendError, match="no token probabilities"):
+    with pytest.raises(NoProbabilitiesError, match="no probabilities of the answer"):
         completion(Answered("<think></think><answer>A</answer>", "stop", []))
     with pytest.raises(BackendError, match="not a chat completion"):
         answered({"choices": []})
@@ -98,8 +101,9 @@ def test_degrees_by_hand() -> None:
     joined = [(" 4", {" 4": -0.69315, " 5": -0.69315})]  # a digit with its space is one token
     pieces = [piece for name in rated for piece in [(f" {name}", {}), *joined]]
     assert degrees(told(pieces))["blur"] == pytest.approx(4.5)
+    listed_two = [Token(t, {t: 0.0, "": 0.0}) for t in ("size", " 4", " text")]
     with pytest.raises(VerdictParseError, match="'whole'"):
-        degrees(Answered("", "stop", [Token(t, {t: 0.0}) for t in ("size", " 4", " text")]))
+        degrees(Answered("", "stop", listed_two))
     with pytest.raises(TruncatedError):
         degrees(told(rating_tokens(7, listed), "length"))
 

@@ -10,7 +10,8 @@ import pytest
 from pyarrow.csv import write_csv as write_csv_table
 
 from creative4u.errors import InputError
-from data.creative_pair.mining.count_log import Limits, connect, count_log, find_log
+from creative4u.log_import.open_log import open_log
+from data.creative_pair.mining.count_log import Limits, connect, count_log
 from data.creative_pair.mining.rejected_rows import Refusals, refusals
 
 CLICKS = [("p1", "c1", "boot", 1), ("p1", "c1", "boot", 0), ("p1", "c2", "boot", 1),
@@ -19,14 +20,14 @@ CLICKS = [("p1", "c1", "boot", 1), ("p1", "c1", "boot", 0), ("p1", "c2", "boot",
 
 def counts(path: Path, spill: Path) -> list[tuple[object, ...]]:
     base = connect(Limits("500MB", 1, spill))
-    count_log(base, find_log([str(path)]))
+    count_log(base, open_log([str(path)], path.parent / "work"))
     return base.execute("SELECT * EXCLUDE refused FROM counts ORDER BY ALL").fetchall()
 
 
 def refused(path: Path, spill: Path) -> tuple[int, Refusals]:
     """Impressions counted, and what was refused."""
     base = connect(Limits("500MB", 2, spill))
-    log = find_log([str(path)])
+    log = open_log([str(path)], path.parent / "work")
     count_log(base, log)
     (good,) = base.execute("SELECT sum(impressions) FROM counts").fetchone() or (0,)
     return int(good), refusals(base, log)
@@ -63,7 +64,7 @@ def test_bad_rows_are_kept_with_their_reason(tmp_path: Path) -> None:
                                             ("p1", "", "x", 1)])
     good, found = refused(path, tmp_path / "s")
     assert good == 5
-    assert found.counts == {"clicks above impressions": 1, "empty value": 1, "negative number": 1}
+    assert found.counts == {"clicks above impressions": 1, "negative number": 1, "no creative": 1}
     assert [row["reason"] for row in found.rows] == sorted(found.counts)
 
 
@@ -72,13 +73,13 @@ def test_what_is_no_whole_number_is_refused_not_fatal(tmp_path: Path) -> None:
                                             ("p1", "c1", "boot", "0.5"), ("p1", "c1", "boot", "")])
     good, found = refused(path, tmp_path / "s1")
     assert good == 5
-    assert found.counts == {"empty value": 1, "no whole number": 2}
+    assert found.counts == {"no click": 1, "no whole number": 2}
     table = pa.table({"product_id": ["p"] * 4, "creative_id": ["c"] * 4,
                       "impressions": ["100", "1e3", "ten", None], "clicks": [1.0, 2.0, 3.0, 0.5]})
     pq.write_table(table, tmp_path / "sums.parquet")
     good, found = refused(tmp_path / "sums.parquet", tmp_path / "s2")
     assert good == 1100
-    assert found.counts == {"no whole number": 2}
+    assert found.counts == {"no impressions": 1, "no whole number": 1}
 
 
 def test_each_bad_row_is_refused_once_in_both_kinds_of_file(tmp_path: Path) -> None:
@@ -93,7 +94,14 @@ def test_each_bad_row_is_refused_once_in_both_kinds_of_file(tmp_path: Path) -> N
     shown, found = refused(tmp_path / "log.parquet", tmp_path / "s1")
     assert shown == sum(row[2] for row in good if row[2])
     assert sum(found.counts.values()) == len(found.rows) == len(rows) - len(good)
-    assert refused(tmp_path / "log.csv", tmp_path / "s2") == (shown, found)
+    of_csv, as_text = refused(tmp_path / "log.csv", tmp_path / "s2")
+    assert (of_csv, as_text.counts) == (shown, found.counts)
+
+    def texts(rows: list[dict[str, object]]) -> list[tuple[object, list[str]]]:
+        return sorted((row["reason"], [str(value) for value in row["row"].values()])  # type: ignore[attr-defined]
+                      for row in rows)
+
+    assert texts(as_text.rows) == texts(found.rows)  # a CSV's values are text
 
 
 def test_more_bad_rows_than_are_written_are_all_counted(tmp_path: Path,
@@ -127,16 +135,16 @@ def test_a_broken_file_is_said_in_one_line(tmp_path: Path) -> None:
 def test_unknown_columns_are_named(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("product_id,creative_id,click,moon_phase\np,c,1,full\n", "utf-8")
-    assert find_log([str(path)]).unknown == ("moon_phase",)
+    assert open_log([str(path)], path.parent / "work").unknown == ("moon_phase",)
 
 
 def test_a_log_without_clicks_is_refused_with_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("product_id,creative_id\np,c\n", "utf-8")
     with pytest.raises(InputError, match="missing: click"):
-        find_log([str(path)])
+        open_log([str(path)], path.parent / "work")
     with pytest.raises(InputError, match="no log at"):
-        find_log([str(tmp_path / "nowhere")])
+        open_log([str(tmp_path / "nowhere")], tmp_path)
 
 
 def test_long_counts_draw_nothing_into_standard_output(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from creative4u.log_import.open_log import open_log
 from data.creative_pair.mining.count_log_ray import count_file
 from data.creative_pair.mining.mine import mine
 
@@ -38,7 +39,7 @@ def shop(folder: Path, files: int) -> Path:
 
 
 def test_a_file_is_counted_for_itself(tmp_path: Path) -> None:
-    found = count_file(str(shop(tmp_path, 2) / "log" / "0.parquet"))
+    found = count_file(open_log([str(shop(tmp_path, 2) / "log")], tmp_path), 0)
     assert found.num_rows == 6
     assert sum(found["impressions"].to_pylist()) == 6000
 

@@ -37,7 +37,7 @@ def test_impression_rows_by_date(tmp_path: Path, images: Path) -> None:
     source.write_text("item_id,image,date,impressions,clicks\ni,a.jpg,2026-01-01,900,80\n"
                       "i,a.jpg,2026-01-02,900,80\ni,b.jpg,2026-01-01,1800,40\ni,,x,5,1\n", "utf-8")
     found = import_creatives(source, images, tmp_path / "out")
-    assert (found.rows, found.rejects) == (3, {"no image": 1})
+    assert (found.rows, found.rejects) == (3, {"no creative": 1})
     assert only_pair(tmp_path, images, found.log) == ("a.jpg", "i")
 
 
@@ -71,5 +71,5 @@ def test_feedback_is_pairs_already(tmp_path: Path, images: Path) -> None:
 
 def test_a_file_without_counts_is_refused(tmp_path: Path, images: Path) -> None:
     (tmp_path / "rows.csv").write_text("item_id,image\ni,a.jpg\n", "utf-8")
-    with pytest.raises(InputError, match="needed are an image, impressions"):
+    with pytest.raises(InputError, match="missing: click"):
         import_creatives(tmp_path / "rows.csv", images, tmp_path / "out")

@@ -1,0 +1,74 @@
+"""Name the columns of ad platforms' exports, from the platforms' own help pages.
+
+Help pages, by their titles:
+
+- Google Ads Help: "About columns in your statistics tables" (Impr., Clicks, CTR), "About ad
+  customizers and image ads" is not needed: an image column is named Image, Image ad name or Asset;
+- Meta Business Help Centre: "About the columns in Meta Ads Manager" (Link clicks, Clicks (all), CTR
+  (link click-through rate) in per cent without a sign), "About breakdowns" (Image, video and
+  slideshow; Day);
+- TikTok Business Help Center: "Basic data" (Impressions, Clicks (destination), Clicks (all), CTR
+  (destination)), "Create custom reports" (dimensions: By Day, Ad name);
+- Amazon Ads support center: "Advertised product report" and "Search term report" of Sponsored
+  Products (Advertised SKU, Advertised ASIN, Customer Search Term, Click-Thru Rate (CTR)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One platform's export: our names to its own, the surest first; the unit of its CTR column."""
+
+    title: str
+    columns: dict[str, tuple[str, ...]]
+    ctr_unit: str | None = "percent"
+
+
+PLATFORMS: dict[str, Platform] = {
+    "google-ads": Platform("Google Ads", {
+        "image": ("Image", "Image ad name", "Image name", "Asset", "Image URL", "Ad name", "Ad ID"),
+        "product_id": ("Product ID", "Item ID", "Asset group", "Ad group", "Campaign"),
+        "title": ("Product title", "Product name", "Long headline", "Headline", "Headline 1"),
+        "query": ("Search term", "Search keyword", "Keyword"),
+        "impressions": ("Impr.", "Impressions"),
+        "clicks": ("Clicks",),
+        "ctr": ("CTR",),
+        "day": ("Day", "Date", "Week", "Month"),
+    }),
+    "meta-ads": Platform("Meta Ads", {
+        "image": ("Image name", "Image, video and slideshow", "Image", "Image hash", "Ad name",
+                  "Ad ID"),
+        "product_id": ("Product ID", "Product set", "Ad set name", "Campaign name"),
+        "title": ("Product name", "Title (ad settings)", "Headline", "Title"),
+        "impressions": ("Impressions",),
+        "clicks": ("Link clicks", "Clicks (all)"),
+        "ctr": ("CTR (link click-through rate)", "CTR (all)"),
+        "day": ("Day", "Reporting starts"),
+        "day_end": ("Reporting ends",),
+    }),
+    "tiktok-ads": Platform("TikTok Ads", {
+        "image": ("Image name", "Image", "Creative name", "Material name", "Ad name", "Ad ID"),
+        "product_id": ("Product ID", "SPU ID", "SKU ID", "Ad group name", "Campaign name"),
+        "title": ("Product name",),
+        "query": ("Search term", "Keyword"),
+        "impressions": ("Impressions", "Impression"),
+        "clicks": ("Clicks (destination)", "Clicks", "Clicks (all)", "Click"),
+        "ctr": ("CTR (destination)", "CTR", "CTR (all)"),
+        "day": ("By Day", "Day", "Date"),
+    }),
+    "amazon-ads": Platform("Amazon Ads", {
+        "image": ("Image", "Image name", "Creative Name", "Creative ID", "Ad Name", "Ad ID",
+                  "Advertised SKU", "Advertised ASIN"),
+        "product_id": ("Advertised ASIN", "ASIN", "Ad Group Name", "Campaign Name"),
+        "title": ("Product Name", "Product title", "Advertised Product Title"),
+        "query": ("Customer Search Term", "Search Term", "Targeting"),
+        "impressions": ("Impressions",),
+        "clicks": ("Clicks",),
+        "ctr": ("Click-Thru Rate (CTR)", "Click-through rate (CTR)", "CTR"),
+        "day": ("Date", "Start Date"),
+        "day_end": ("End Date",),
+    }),
+}  # fmt: skip
