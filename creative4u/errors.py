@@ -51,6 +51,12 @@ class RefusedError(BackendError):
     code = "refused"
 
 
+class WriteError(Creative4UError):
+    """A file could not be written: disk full, no permission; the message says what is safe."""
+
+    code = "write"
+
+
 class AssetError(Creative4UError):
     """A weight file could not be fetched, or is not the one that was pinned."""
 

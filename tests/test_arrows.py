@@ -18,7 +18,7 @@ FILES = sorted(
     if "__pycache__" not in path.parts
 )
 APART = {"selector", "moon", "ctr"}  # rooms of the library that never import each other
-BASE = {"backbone", "images", "metrics", "schema", "errors", "image_statistics"}
+BASE = {"backbone", "files", "images", "metrics", "schema", "errors", "image_statistics"}
 ONLY_IN = {
     "trl": ("rft",),
     "gradio": ("app",),
@@ -109,6 +109,9 @@ def test_arrows_and_size(path: Path) -> None:
         ("creative4u.selector.judge", "import creative4u.serving.pairs", False),
         ("creative4u.selector.judge", "def f():\n    from rft.sft import main", False),
         ("creative4u.images", "from creative4u.backbone import fetch", False),
+        ("creative4u.ctr.shop", "from creative4u.files.json_rows import json_rows", True),
+        ("creative4u.files.pairs_file", "from creative4u.serving import judge", False),
+        ("creative4u.files.pairs_file", "from creative4u.ctr import shop", False),
         ("creative4u.backbone.fetch", "from creative4u.serving import pairs", False),
         ("creative4u.schema", "from creative4u.images import square", False),
         ("creative4u.serving.judge", "from creative4u.ctr.model import Model", True),

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from creative4u.errors import Creative4UError, InputError
+from creative4u.files.pairs_file import RowError, read_pairs
+from creative4u.files.verdict_file import origin_file
 from creative4u.schema import Order, Verdict
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.judge import BOTH, Judge
@@ -29,15 +31,8 @@ from creative4u.selector.verdict import Judged, verdict
 from creative4u.serving.batch_answers import Answers
 from creative4u.serving.evaluate import Tally
 from creative4u.serving.journal import journal_file, publish
-from creative4u.serving.pairs import RowError, read_pairs
 from creative4u.serving.source import told
-from creative4u.serving.verdict_row import (
-    error_row,
-    origin_file,
-    origin_of,
-    outcome_fields,
-    request_of,
-)
+from creative4u.serving.verdict_row import origin_of, outcome_fields, request_of
 
 ENDPOINT = "/v1/chat/completions"
 
@@ -73,10 +68,8 @@ def write_requests(
     with _whole(beside) as asked, _whole(requests) as file:
         asked.write(json.dumps(header) + "\n")
         for number, row in enumerate(islice(read_pairs(pairs), limit)):
-            if isinstance(row, RowError):
-                known = error_row(row)
-            else:
-                known = told(row, out.parent)
+            known = told(row, out.parent)
+            if not isinstance(row, RowError):
                 try:
                     prompts, facts = judge.asked(request_of(row))
                 except Creative4UError as error:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from creative4u.errors import CompletionError, Creative4UError, RefusedError
+from creative4u.files.pairs_file import PairRow
 from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest, Selects
 from creative4u.serving.ahead import ahead
-from creative4u.serving.pairs import PairRow
 from creative4u.serving.source import Source, Told
 from creative4u.serving.verdict_row import outcome_fields, request_of
 

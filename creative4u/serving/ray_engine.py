@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from creative4u.errors import BackendError, InputError
+from creative4u.files.pairs_file import PairRow
 from creative4u.images import MAX_BYTES
 from creative4u.schema import CreativePair
 from creative4u.selector.judge import Selects
 from creative4u.serving.in_process import decoded, judged_batch
-from creative4u.serving.pairs import PairRow
 from creative4u.serving.source import Source
 
 HOW_TO_INSTALL = "Ray is not installed: pip install 'creative4u[ray]'"

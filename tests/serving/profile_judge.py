@@ -15,9 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
+from creative4u.files.pairs_file import PairRow, read_pairs
 from creative4u.selector import load
 from creative4u.selector.packed import PackedRows
-from creative4u.serving.pairs import PairRow, read_pairs
 from creative4u.serving.verdict_row import request_of
 
 Passed = tuple[int, int, float, bool]  # rows, tokens, CPU seconds, whether of prompts

@@ -9,7 +9,8 @@ import pytest
 from test_judge_file import QUIET, TITLES, ByTitle, read, write
 
 from creative4u.errors import InputError
-from creative4u.serving.evaluate import evaluate, read_verdicts
+from creative4u.files.verdict_file import read_verdicts
+from creative4u.serving.evaluate import evaluate
 from creative4u.serving.judge import BatchConfig, judge_pairs
 
 
