@@ -7,7 +7,6 @@ A verb imports the rooms it needs inside itself, so that `creative4u --help` ans
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,8 +30,8 @@ app = verbs("Which of two creatives of a product will be clicked, and why.")
 
 @app.command()
 def select(
-    image_a: Annotated[Path, typer.Argument(metavar="A", help="The one creative.")],
-    image_b: Annotated[Path, typer.Argument(metavar="B", help="The other creative.")],
+    image_a: Annotated[str, typer.Argument(metavar="A", help="The one creative.")],
+    image_b: Annotated[str, typer.Argument(metavar="B", help="The other creative.")],
     title: Title,
     query: Queries = None,
     model: Model = None,
@@ -64,7 +63,7 @@ def select(
 
 @app.command()
 def rank(
-    images: Annotated[list[Path], typer.Argument(help="Two to 64 creatives of one product.")],
+    images: Annotated[list[str], typer.Argument(help="Two to 64 creatives of one product.")],
     title: Title,
     query: Queries = None,
     model: Model = None,
@@ -85,7 +84,7 @@ def rank(
         from creative4u.selector.load import load_judge
 
         judge = load_judge(model)
-        ranking = rank_creatives(judge, pictures, [str(image) for image in images], *words)
+        ranking = rank_creatives(judge, pictures, images, *words)
     if json:
         print_json(ranking)
     else:

@@ -24,7 +24,7 @@ app = verbs("Predict clicks: score new creatives, train, calibrate, choose, comp
 
 @app.command()
 def score(
-    images: Annotated[list[Path], typer.Argument(help="Creatives of one product.")],
+    images: Annotated[list[str], typer.Argument(help="Creatives of one product.")],
     title: Annotated[str, typer.Option(help="The product title, as shoppers see it.")],
     query: Annotated[list[str] | None, typer.Option(help="What shoppers search for.")] = None,
     model: Annotated[
@@ -43,7 +43,7 @@ def score(
         pictures = [load_image(image) for image in images]
         found = load_scorer(model).score(pictures, title, query or ())
     rows = [
-        {"image": str(image), "pctr": p, "interval": [low, high]}
+        {"image": image, "pctr": p, "interval": [low, high]}
         for image, (p, low, high) in zip(images, found, strict=True)
     ]
     if json:

@@ -36,6 +36,9 @@ class FrontDoor(TyperGroup):
         except Creative4UError as error:
             say(f"creative4u: {' '.join(str(error).split())}")
             raise typer.Exit(error.exit_code) from error
+        except OSError as error:
+            say(f"creative4u: {disk_trouble(error)}")
+            raise typer.Exit(1) from error
         except UsageError as error:
             if type(error).__name__ == "NoArgsIsHelpError":  # the help itself, not one line
                 raise
@@ -45,6 +48,16 @@ class FrontDoor(TyperGroup):
         except KeyboardInterrupt:
             say("creative4u: stopped")
             raise typer.Exit(STOPPED) from None
+
+
+def disk_trouble(error: OSError) -> str:
+    """One line for what the system refused, and how to go on."""
+    why = error.strerror or str(error) or type(error).__name__
+    where = f"{error.filename}: " if error.filename else ""
+    return _printable(
+        f"{where}{why[:1].lower()}{why[1:]}; files that were written whole are safe, and a part "
+        "of one is never taken for it: mend this and give the same command again"
+    )
 
 
 def verbs(help_text: str) -> typer.Typer:
@@ -62,12 +75,12 @@ def verbs(help_text: str) -> typer.Typer:
 
 def say(line: str) -> None:
     """One line for people, on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    print(_printable(line), file=sys.stderr, flush=True)
 
 
 def print_json(answer: Any) -> None:
     """One JSON object on standard output; figures that are nan become null."""
-    print(json.dumps(_without_nan(answer), ensure_ascii=False), flush=True)
+    print(_printable(json.dumps(_without_nan(answer), ensure_ascii=False)), flush=True)
 
 
 def answer(found: Mapping[str, Any], json: bool) -> None:
@@ -77,7 +90,7 @@ def answer(found: Mapping[str, Any], json: bool) -> None:
         return
     for key, value in found.items():
         if value or value == 0:
-            print(f"{key.replace('_', ' ')}: {_told(value)}", flush=True)
+            print(_printable(f"{key.replace('_', ' ')}: {_told(value)}"), flush=True)
 
 
 @contextlib.contextmanager
@@ -115,6 +128,11 @@ def working() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def _printable(text: str) -> str:
+    """The text with what UTF-8 cannot write (a path that is none) as escapes, as in JSON."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _told(value: Any) -> str:

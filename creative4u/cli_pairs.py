@@ -87,11 +87,11 @@ def reason(
                 pairs, images, out, seed, say, observed=observed, plain=plain
             )
         elif teacher is not None and model is not None and images is None:
+            from creative4u.files.pairs_file import good_pairs
             from creative4u.selector.endpoints import KEY
-            from data.creative_pair.rows import read_pairs
             from data.creative_pair.teacher import Teacher, TeacherConfig
 
-            rows = reasoning.moved(read_pairs(pairs), pairs, out)
+            rows = reasoning.moved(list(good_pairs(pairs, unique=True)), pairs, out)
             out.mkdir(parents=True, exist_ok=True)
             config = TeacherConfig(teacher, model, os.environ.get(KEY, ""), concurrency)
             source = Teacher(config, out, out / "teacher.jsonl")

@@ -51,6 +51,12 @@ def _file_hash(path: Path, size: int, changed: int, inode: int) -> str:
         return MISSING
 
 
+def tree_hash(folder: Path) -> str:
+    """32 hex digits that name the files of a folder and of those in it, and their content."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return value_hash([[str(path.relative_to(folder)), file_hash(path)] for path in files])
+
+
 def origin_beside(path: Path) -> Path:
     """Where it stands what a kept file was made from."""
     return path.with_name(f"{path.name}.origin.json")
@@ -60,6 +66,14 @@ def is_made_from(path: Path, origin: Mapping[str, Any]) -> bool:
     """Whether a kept file is there and was made from just that."""
     try:
         return path.is_file() and json.loads(origin_beside(path).read_text("utf-8")) == origin
+    except (OSError, ValueError):
+        return False
+
+
+def is_made_otherwise(path: Path, origin: Mapping[str, Any]) -> bool:
+    """Whether it is written down that `path` was made from something else."""
+    try:
+        return bool(json.loads(origin_beside(path).read_text("utf-8")) != origin)
     except (OSError, ValueError):
         return False
 
@@ -108,7 +122,7 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
+        with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
             yield file
         part.replace(path)
     except _NothingMade:

@@ -21,7 +21,7 @@ from creative4u.files import pair_fields as fields
 from creative4u.files.origin import bytes_hash, file_hash, value_hash
 from creative4u.files.table_text import is_text
 from creative4u.files.tables import Table, open_table
-from creative4u.files.user_paths import short_name
+from creative4u.files.user_paths import is_file, short_name
 from creative4u.schema import CreativePair, Side
 
 KNOWN = frozenset(CreativePair.model_fields) | {"images"}
@@ -46,24 +46,24 @@ class PairRow(CreativePair):
     bytes_b: bytes | None = Field(None, exclude=True, repr=False)
     id_is_made_up: bool = Field(False, exclude=True, repr=False)
 
-    def source(self, side: Side) -> Path | bytes:
-        """What `images.load_image` takes: the embedded bytes, or else the path."""
+    def source(self, side: Side, folder: Path = Path()) -> Path | bytes:
+        """What `images.load_image` takes: the embedded bytes, or else the path from `folder`."""
         data, path = (
             (self.bytes_a, self.image_a) if side == "A" else (self.bytes_b, self.image_b)
         )
-        return path if data is None else data
+        return folder / path if data is None else data
 
-    def image_hashes(self) -> tuple[str, str]:
+    def image_hashes(self, folder: Path = Path()) -> tuple[str, str]:
         """What names the bytes of both images; `origin.MISSING` where one cannot be read."""
-        a, b = self.source("A"), self.source("B")
+        a, b = self.source("A", folder), self.source("B", folder)
         return (
             bytes_hash(a) if isinstance(a, bytes) else file_hash(a),
             bytes_hash(b) if isinstance(b, bytes) else file_hash(b),
         )
 
-    def content(self) -> str:
+    def content(self, folder: Path = Path()) -> str:
         """32 hex digits that name all that a verdict depends on: title, queries, both images."""
-        return value_hash([self.product_title, self.queries, self.image_hashes()])
+        return value_hash([self.product_title, self.queries, self.image_hashes(folder)])
 
 
 @dataclass(frozen=True)
@@ -91,17 +91,38 @@ def read_pairs(path: Path, skip: int = 0) -> Iterator[PairRow | RowError]:
         InputError: no such file, a format or encoding that is not read, a needed column missing.
     """
     table = check_pairs(path)
-    reader = _Reader(table)
+    reader = _Reader(table, table.folder)
     for number, row in enumerate(islice(table.rows(), skip, None), start=skip + 1):
         yield reader.pair(row, number)
 
 
-def good_pairs(path: Path) -> Iterator[PairRow]:
-    """`read_pairs` of a file that must be good throughout; raises InputError with the bad row."""
-    for number, row in enumerate(read_pairs(path), start=1):
+def good_pairs(path: Path, unique: bool = False) -> Iterator[PairRow]:
+    """The pairs of a file, or of the pairs.jsonl in a folder, that must be good throughout.
+
+    For training and data sets: image paths stay as they are written, relative to the file.
+
+    Raises InputError with the first bad row, with one that holds its images itself, and, where
+    `unique`, with the first pair_id that stands twice.
+    """
+    file = path / "pairs.jsonl" if path.is_dir() else path
+    if not is_file(file):
+        raise InputError(
+            f"no creative pairs at {short_name(path)}; make them with `creative4u data pairs`"
+        )
+    table = check_pairs(file)
+    reader, places = _Reader(table, Path()), dict[str, int]()
+    for number, cells in enumerate(table.rows(), start=1):
+        row = reader.pair(cells, number)
         if isinstance(row, RowError):
-            raise InputError(f"{short_name(path)}, row {number}: {row.message}")
-        yield row
+            why = row.message
+        elif row.bytes_a is not None or row.bytes_b is not None:
+            why = "holds an image itself; image files are needed here"
+        elif unique and places.setdefault(row.pair_id, number) != number:
+            why = f"has the pair_id {row.pair_id[:40]!r} of row {places[row.pair_id]}"
+        else:
+            yield row
+            continue
+        raise InputError(f"{short_name(file)}, row {number}: {why}")
 
 
 def check_pairs(path: Path) -> Table:
@@ -128,8 +149,8 @@ def count_rows(path: Path) -> int:
 class _Reader:
     """Makes pairs of one table's rows and tells once what it leaves out."""
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+    def __init__(self, table: Table, folder: Path) -> None:
+        self.table, self.folder = table, folder
         self.ids: set[int] = set()
         self.unused: set[str] = set()
         self.told = _told_of(table.path, table.path.stat().st_mtime_ns)
@@ -195,7 +216,7 @@ class _Reader:
             path = _clean(name, path)
             written[side] = path
             inside = Path(f"{known['pair_id']}/{name}")
-            known[name] = self.table.folder / path if data is None else Path(path or inside)
+            known[name] = self.folder / path if data is None else Path(path or inside)
         return written
 
     def _measure(self, known: dict[str, Any], name: str, read: Callable[[], Any]) -> None:

@@ -36,9 +36,9 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
     (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
 )
-# Letters and signs of Western European text; others of Windows-1252 (þ, ¹, ‡) hint elsewhere.
+# Letters and signs of Western European text; others of Windows-1252 (þ, ý, ‡) hint elsewhere.
 _WESTERN = frozenset(
-    "àáâãäåæçèéêëìíîïñòóôõöøùúûüýœšžßÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒŠŽ"
+    "àáâãäåæçèéêëìíîïñòóôõöøùúûüœšžßÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒŠŽ"
     "€£¥§©®™°·²³½¼¾×±«»‹›“”„‘’‚–—…•¿¡ªº´µ\xa0\xad"
 )
 _ODD = (
@@ -147,7 +147,7 @@ def _checked(path: Path, encoding: Encoding) -> Encoding:
 def _without_mark(path: Path, start: bytes) -> str:
     """UTF-16's byte order by where the zeros of its ASCII characters stand."""
     even, odd = start[::2].count(0), start[1::2].count(0)
-    if max(even, odd) < 4 * min(even, odd) + 2:
+    if max(even, odd) < max(4 * min(even, odd), len(start) / 8):
         raise InputError(f"{short_name(path)}: holds zero bytes; it is no text file")
     return "utf-16-le" if odd > even else "utf-16-be"
 

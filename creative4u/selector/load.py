@@ -19,6 +19,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from creative4u.backbone.feature_cache import cache_vision
 from creative4u.backbone.names import base_folder
 from creative4u.errors import InputError
+from creative4u.files.origin import file_hash
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
 from creative4u.selector.drafts import UsualLines, read_usual_lines
 from creative4u.selector.endpoints import Patience, is_url
@@ -27,6 +28,7 @@ from creative4u.selector.half import halved
 from creative4u.selector.judge import Judge
 from creative4u.selector.local import LocalBackend
 from creative4u.selector.openai_backend import CONCURRENCY, OpenAIBackend
+from creative4u.selector.probe import FILE_NAME as PROBE
 from creative4u.selector.probe import load_probe
 from creative4u.selector.prompts_only import PromptsOnly
 
@@ -37,6 +39,11 @@ def embedded_adapter() -> Path:
     """The folder of the shipped adapter, inside the package."""
     with resources.as_file(resources.files("creative4u.selector") / "weights") as folder:
         return folder
+
+
+def evidence_hash() -> str:
+    """32 hex digits that name the weights by which `evidence` rates images."""
+    return file_hash(embedded_adapter() / PROBE)
 
 
 @functools.cache

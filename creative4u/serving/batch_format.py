@@ -158,7 +158,7 @@ def _whole(path: Path) -> Iterator[IO[str]]:
         raise InputError(f"{path.parent}: no such folder")
     partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("w", encoding="utf-8") as file:
+        with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
             yield file
         os.replace(partial, path)
     finally:

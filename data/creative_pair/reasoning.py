@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from creative4u.files.pairs_file import good_pairs
 from creative4u.schema import CreativePair, ProtocolAnswers, Side
 from creative4u.selector.parser import swap_sides
 from creative4u.selector.protocol import COMPARED, mirror
@@ -26,7 +27,7 @@ from data.creative_pair.check_reasons import check_reasoning
 from data.creative_pair.facts import Facts, read_facts, write_facts
 from data.creative_pair.grounded import reason
 from data.creative_pair.observed import as_observed
-from data.creative_pair.rows import read_pairs, write_pairs
+from data.creative_pair.rows import write_pairs
 from data.creative_pair.rubric import lean
 
 
@@ -151,7 +152,7 @@ def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7,
     Also writes `out`/facts.jsonl: the facts of every image, named as the pairs name it. Raises
     InputError where pairs or facts are missing.
     """
-    rows = moved(read_pairs(pairs), pairs, out)
+    rows = moved(list(good_pairs(pairs, unique=True)), pairs, out)
     folder = os.path.relpath(images, out)
     named = {f"{folder}/{name}": fact.model_copy(update={"image": f"{folder}/{name}"})
              for name, fact in read_facts(images).items()}

@@ -7,7 +7,6 @@ one with a single thing changed. Queries named by number are spelt out by a quer
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import duckdb
 
 from creative4u.errors import InputError
+from creative4u.files.json_rows import json_rows
 
 METADATA = "metadata.jsonl"
 _SEEN = {"file_name", "creative_id", "product_id", "title", "variant_of", "factor"}
@@ -49,9 +49,10 @@ def read_shop(images: Path) -> Shop:
     creatives: dict[str, Shown] = {}
     rejects: list[dict[str, Any]] = []
     unknown: set[str] = set()
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, row in enumerate(json_rows(path), 1):
         try:
-            row = json.loads(line)
+            if isinstance(row, str):
+                raise ValueError(row)
             image, title = str(row["file_name"]), str(row.get("title", "")).strip()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             rejects.append({"reason": "unreadable metadata", "row": {"line": number,
@@ -59,7 +60,7 @@ def read_shop(images: Path) -> Shop:
             continue
         if not title or Path(image).is_absolute() or ".." in Path(image).parts:
             reason = "image outside the folder" if title else "no title"
-            rejects.append({"reason": reason, "row": row})
+            rejects.append({"reason": reason, "row": dict(row)})
             continue
         unknown |= set(row) - _SEEN
         name = str(row.get("creative_id", image))

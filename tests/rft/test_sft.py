@@ -12,12 +12,13 @@ from reasoning_lines import LINES
 from safetensors.torch import load_file
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
+from creative4u.files.json_rows import strict_rows
 from creative4u.schema import CreativePair
 from creative4u.selector.drafts import FILE_NAME
 from creative4u.selector.observations import NAMES
 from creative4u.selector.parser import parse
 from rft.recipe import Recipe
-from rft.rows import draw, read_jsonl, single_rows, told_reasoning
+from rft.rows import draw, single_rows, told_reasoning
 from rft.sft import DONE, main
 
 PAIR = {
@@ -98,7 +99,8 @@ def test_both_stages_train_and_a_second_start_does_nothing_again(recipe: Recipe)
 
 def test_pair_rows_hold_both_orders_and_the_models_own_observations(recipe: Recipe) -> None:
     main(recipe)
-    rows = [row for row in read_jsonl(recipe.out / "1-pairs.rows.jsonl") if len(row["images"]) == 2]
+    made = strict_rows(recipe.out / "1-pairs.rows.jsonl")
+    rows = [row for row in made if len(row["images"]) == 2]
     assert len(rows) == 2
     for row in rows:
         turned = row["images"][0].endswith("1.png")
