@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use or bad input, 3 done but some rows fai
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import math
@@ -22,6 +23,7 @@ from typer.core import TyperGroup
 from creative4u.errors import Creative4UError
 
 SOME_ROWS_FAILED = 3
+WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 STOPPED = 130  # what shells report for Ctrl-C
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer does not export its name
 
@@ -37,8 +39,9 @@ class FrontDoor(TyperGroup):
             say(f"creative4u: {' '.join(str(error).split())}")
             raise typer.Exit(error.exit_code) from error
         except OSError as error:
-            say(f"creative4u: {disk_trouble(error)}")
-            raise typer.Exit(1) from error
+            line, code = disk_trouble(error)
+            say(f"creative4u: {line}")
+            raise typer.Exit(code) from error
         except UsageError as error:
             if type(error).__name__ == "NoArgsIsHelpError":  # the help itself, not one line
                 raise
@@ -50,14 +53,19 @@ class FrontDoor(TyperGroup):
             raise typer.Exit(STOPPED) from None
 
 
-def disk_trouble(error: OSError) -> str:
-    """One line for what the system refused, and how to go on."""
-    why = error.strerror or str(error) or type(error).__name__
-    where = f"{error.filename}: " if error.filename else ""
-    return _printable(
-        f"{where}{why[:1].lower()}{why[1:]}; files that were written whole are safe, and a part "
-        "of one is never taken for it: mend this and give the same command again"
-    )
+def disk_trouble(error: OSError) -> tuple[str, int]:
+    """One line for what the system refused, how to go on, and the exit code."""
+    from creative4u.files.user_paths import short_name
+
+    why = " ".join((error.strerror or str(error) or type(error).__name__).split())
+    where = f"{short_name(str(error.filename))}: " if error.filename else ""
+    line = f"{where}{why[:1].lower()}{why[1:]}"
+    if error.errno in WRITING:
+        return (
+            f"{line}; files that were written whole are safe, and a part of one is never taken "
+            "for it: make room, then give the same command again"
+        ), 1
+    return line, 2
 
 
 def verbs(help_text: str) -> typer.Typer:

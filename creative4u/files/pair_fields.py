@@ -30,7 +30,7 @@ _TIES = {
 }  # fmt: skip
 _COMPARED: dict[str, Side] = {"a>b": "A", "b<a": "A", "a<b": "B", "b>a": "B"}
 _KIND = re.compile(r"^(image|img|creative|ad|option|side|variant|version|banner)_*(?=[ab0-9]$)")
-_WHOLE = re.compile(r"[+-]?\d+\.0+")
+_WHOLE = re.compile(r"\d+\.0")
 _GROUPED = re.compile(r"\d{1,3}([,' \u00a0\u202f]\d{3})+")
 _SPLITS = {"val": "validation", "valid": "validation", "dev": "validation",
            "training": "train", "testing": "test"}  # fmt: skip
@@ -48,18 +48,13 @@ def is_nothing(value: Any) -> bool:
 
 
 def text_of(value: Any) -> str:
-    """A text or a number as text: 1001.0, as pandas makes it of 1001, is `1001`."""
+    """A text or a number as text; 1001.0, which pandas makes of 1001, is `1001`, also as text."""
     if isinstance(value, str):
-        return value.strip()
+        text = value.strip()
+        return text[:-2] if _WHOLE.fullmatch(text) else text
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unclear(f"a text is needed, got {_told(value)}")
     return str(int(value)) if float(value).is_integer() else str(value)
-
-
-def id_of(value: Any) -> str:
-    """An id as text; `1001.0` loses its `.0` in whatever it came."""
-    text = text_of(value)
-    return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
 def list_of(value: Any) -> tuple[str, ...]:
@@ -116,8 +111,8 @@ def side_of(
         return _COMPARED[plain]
     if word in _TIES or plain in _TIES:
         return None
-    if id_of(written) in numbers:
-        return numbers[id_of(written)]
+    if written in numbers:
+        return numbers[written]
     named: list[Side] = [side for side, image in images.items() if _names(written, image)]
     if len(named) == 1:
         return named[0]
@@ -159,7 +154,7 @@ def share_of(value: Any) -> float:
 
 def count_of(value: Any) -> int:
     """A count: 1200, 1200.0 or `1,200`; raises Unclear."""
-    text = id_of(value)
+    text = text_of(value)
     if _GROUPED.fullmatch(text):
         text = re.sub(r"\D", "", text)
     if not re.fullmatch(r"\d{1,18}", text):

@@ -21,7 +21,7 @@ from creative4u.files import pair_fields as fields
 from creative4u.files.origin import bytes_hash, file_hash, value_hash
 from creative4u.files.table_text import is_text
 from creative4u.files.tables import Table, open_table
-from creative4u.files.user_paths import is_file, short_name
+from creative4u.files.user_paths import is_file, is_folder, short_name
 from creative4u.schema import CreativePair, Side
 
 KNOWN = frozenset(CreativePair.model_fields) | {"images"}
@@ -104,7 +104,7 @@ def good_pairs(path: Path, unique: bool = False) -> Iterator[PairRow]:
     Raises InputError with the first bad row, with one that holds its images itself, and, where
     `unique`, with the first pair_id that stands twice.
     """
-    file = path / "pairs.jsonl" if path.is_dir() else path
+    file = path / "pairs.jsonl" if is_folder(path) else path
     if not is_file(file):
         raise InputError(
             f"no creative pairs at {short_name(path)}; make them with `creative4u data pairs`"
@@ -179,7 +179,7 @@ class _Reader:
         if not fields.is_nothing(title) or (isinstance(title, str) and not title.strip()):
             known["product_title"] = _clean("product_title", fields.text_of(title))
         if not fields.is_nothing(product := row.get("product_id")):
-            known["product_id"] = _clean("product_id", fields.id_of(product))
+            known["product_id"] = _clean("product_id", fields.text_of(product))
         try:
             queries = fields.list_of(row.get("queries"))
             known["queries"] = tuple(_clean("queries", query) for query in queries)
@@ -240,10 +240,10 @@ class _Reader:
     def _number_sides(self, label: Any) -> dict[str, Side]:
         """What numbers mean as labels, by all labels of the file; read when the first comes."""
         if self._numbers is None:
-            written = "" if isinstance(label, bool | list | dict) else fields.id_of(label)
+            written = "" if isinstance(label, bool | list | dict) else fields.text_of(label)
             if not written.isdecimal():
                 return {}
-            labels = {fields.id_of(row["label"]) for row in self.table.rows()
+            labels = {fields.text_of(row["label"]) for row in self.table.rows()
                       if not isinstance(row, str) and type(row.get("label")) in (str, int, float)
                       and not fields.is_nothing(row["label"])}  # fmt: skip
             self._numbers = fields.number_sides({one for one in labels if one.isdecimal()})
@@ -256,7 +256,7 @@ class _Reader:
         value = row.get("pair_id")
         if fields.is_nothing(value) or isinstance(value, bool | bytes | list | dict):
             return f"row-{number}", True
-        pair_id = fields.id_of(value)
+        pair_id = fields.text_of(value)
         if not pair_id or not is_text(pair_id):
             return f"row-{number}", True
         if hash(pair_id) in self.ids:

@@ -120,7 +120,7 @@ def open_table(path: Path, known: Collection[str] = ()) -> Table:
 def _open_csv(path: Path, known: Collection[str]) -> Table:
     with open_text(path) as lines:
         head = next((line for line in lines if line.strip()), "")
-        if head.lower().startswith("sep=") and len(head.rstrip("\r\n")) == 5:  # Excel's own first line
+        if head.lower().startswith("sep=") and len(head.rstrip("\r\n")) == 5:  # Excel's own
             delimiters: tuple[str, ...] = (head[4],)
             head = next((line for line in lines if line.strip()), "")
         else:

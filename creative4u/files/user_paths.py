@@ -102,6 +102,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; False where the system refuses the name."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def address(text: str) -> str | None:
     """`text` as the user wrote it where it is an address (http, s3, file, ...), else None.
 

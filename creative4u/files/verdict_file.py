@@ -17,7 +17,7 @@ from creative4u.errors import InputError
 from creative4u.files.json_rows import json_rows
 from creative4u.files.origin import MISSING, file_hash
 from creative4u.files.pairs_file import PairRow, RowError, read_pairs
-from creative4u.files.user_paths import opened, read_bytes, short_name
+from creative4u.files.user_paths import is_folder, opened, read_bytes, short_name
 
 Row = Mapping[str, Any]
 CONTENT = "content"
@@ -81,7 +81,7 @@ def read_origin(out: Path) -> dict[str, Any]:
 
 def pairs_hash(pairs: Path) -> str:
     """SHA-256 of a file of pairs, or of all files of a data set's folder."""
-    if not pairs.is_dir():
+    if not is_folder(pairs):
         with opened(pairs) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     listed = [f"{one.name} {file_hash(one)}" for one in sorted(pairs.iterdir())]

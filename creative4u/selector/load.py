@@ -118,8 +118,11 @@ def _served(urls: tuple[str, ...], concurrency: int, patience: Patience | None) 
 
 def _loaded(source: str) -> tuple[Any, Any]:
     dtype = "auto" if torch.cuda.is_available() else torch.float32
-    model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype)
-    return model, AutoProcessor.from_pretrained(source)
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype)
+        return model, AutoProcessor.from_pretrained(source)
+    except (OSError, ValueError) as error:  # no such model, or no vision-language model
+        raise InputError(f"no model can be loaded from {source}: {error}") from error
 
 
 def _adapted(folder: Path) -> tuple[Any, Any]:

@@ -39,7 +39,7 @@ def check_out(out: Path) -> None:
         if out.is_dir():
             raise InputError(f"{short_name(out)}: a folder, not a file")
         if not os.access(out.parent, os.W_OK) or (out.exists() and not os.access(out, os.W_OK)):
-            raise WriteError(f"{short_name(out)}: no permission to write there; nothing was judged now")
+            raise WriteError(f"{short_name(out)}: cannot be written there; nothing was judged now")
     except OSError as error:
         raise InputError(f"{short_name(out)}: {error.strerror}") from error
 

@@ -78,7 +78,8 @@ def fingerprints(folder: Path, images: Iterable[str], cache: Path, threads: int 
         for done, row in enumerate(pool.map(lambda image: fingerprint(folder, image), todo), 1):
             if done % 1000 == 0 or done == len(todo):
                 progress(f"images: {done} of {len(todo)} read")
-            out.write(json.dumps(asdict(row)) + "\n")
+            if row.sha:  # one that could not be read is tried again
+                out.write(json.dumps(asdict(row)) + "\n")
             known[row.image] = row
     return {image: known[image] for image in wanted}
 
