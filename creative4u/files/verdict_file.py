@@ -152,12 +152,14 @@ class _Places:
         found: list[int | None] = []
         for number, (pair_id, content) in enumerate(judged):
             places = self.ids.get(pair_id, [])
+            made_up = pair_id == f"row-{number + 1}"
             if len(places) == 1 and count[pair_id] == 1:
                 own = self.contents[places[0]]
                 changed = own is not None and content is not None and own != content
                 found.append(None if changed else places[0])
-            elif content is not None:
+            elif content is not None and (places or made_up):
                 alike = by_content.get(content, [])
+                alike = [place for place in alike if made_up or place in places]
                 found.append(number if number in alike else alike[0] if len(alike) == 1 else None)
             else:  # written before verdicts knew their content: by place, where nothing speaks
                 row = self.rows[number] if number < len(self.rows) else None
