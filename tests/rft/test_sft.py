@@ -148,7 +148,7 @@ NO_SPLIT = {key: value for key, value in PAIR.items() if key != "split"}
         ([PAIR | {"split": "test"}], "have the split: test"),
         ([PAIR | {"reasoning": None}], "have the split: train; 1 without reasoning"),
         ([PAIR | {"label": "maybe"}], "1 without label"),
-        ([PAIR, PAIR | {"product_title": ""}], "row 2: product_title: the product title is empty"),
+        ([PAIR, PAIR | {"product_title": " "}], "row 2: product_title: the product title is empty"),
     ],
 )
 def test_pairs_that_teach_nothing_are_one_line_before_anything_is_loaded(
