@@ -76,6 +76,12 @@ class DeniedError(BackendError):
     exit_code = 2
 
 
+class WriteError(Creative4UError):
+    """A file could not be written: disk full, no permission; the message says what is safe."""
+
+    code = "write"
+
+
 class AssetError(Creative4UError):
     """A weight file could not be fetched, or is not the one that was pinned."""
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from creative4u.errors import ImageError
+from creative4u.errors import ImageError, InputError
+from creative4u.user_paths import NOT_FETCHED, address, data_url, read_bytes, short_name
 
 MIN_SIDE = 28  # pixels; smaller images have crashed vision-language servers
 MAX_ASPECT = 20  # longer side over shorter side
@@ -27,7 +28,7 @@ MAX_PIXELS_FITTED = 16_000_000  # of formats whose decoder holds several copies 
 LEAN = ("JPEG", "PNG")  # formats whose decoder holds one copy of the image at most
 STRIP = 256  # rows that are converted at a time
 GREY = (124, 116, 104)  # ImageNet's mean colour: what a vision model reads as nothing
-ALLOWED = "JPEG, PNG or WEBP"
+ALLOWED = "JPEG, PNG, WEBP, AVIF, GIF, BMP or TIFF"
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -39,12 +40,22 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_MAGIC = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+)
+_AVIF = (b"avif", b"avis")  # brands of the ISO media container; others are films or HEIC
 # warnings.catch_warnings swaps process-wide filters, so only one thread may be inside it.
 _warnings_lock = threading.Lock()
 
 
 def load_image(
-    source: Path | bytes, name: str | None = None, fit: int | None = None
+    source: Path | str | bytes, name: str | None = None, fit: int | None = None
 ) -> Image.Image:
     """Read one image from a file or from bytes.
 
@@ -52,7 +63,7 @@ def load_image(
     the header before any pixel is decoded. Transparency is laid on white.
 
     Args:
-        source: a path, or the file's bytes.
+        source: a path, or the file's bytes; a text is what a user wrote: a path or a data URL.
         name: what to call the image in an error; the path by default.
         fit: shrink to at most so many pixels a side while decoding, so that an image from a
             stranger takes at most about 450 MB; by default nothing is shrunk.
@@ -67,20 +78,25 @@ def load_image(
         return _clean(image, fit)
 
 
-def check_image(source: Path | bytes, name: str | None = None, fit: int | None = None) -> None:
+def check_image(
+    source: Path | str | bytes, name: str | None = None, fit: int | None = None
+) -> None:
     """Check format and size from the header alone; raises ImageError as `load_image` would."""
     with _checked(source, name, fit):
         pass
 
 
 def image_format(data: bytes) -> str | None:
-    """JPEG, PNG or WEBP by the magic bytes; None for anything else."""
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
+    """The format, in Pillow's words, by the magic bytes; None for one that is not allowed."""
+    for magic, kind in _MAGIC:
+        if data.startswith(magic):
+            return kind
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
+    if data[4:8] == b"ftyp":
+        size = min(int.from_bytes(data[:4], "big"), 256)  # the box: its major brand, then others
+        brands = {data[8:12], *(data[place : place + 4] for place in range(16, size, 4))}
+        return "AVIF" if brands & {*_AVIF} else None
     return None
 
 
@@ -105,24 +121,22 @@ def image_hash(image: Image.Image) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path, label: str) -> bytes:
-    if not path.exists():
-        raise ImageError(f"{label}: no such file")
-    if not path.is_file():
-        raise ImageError(f"{label}: not a file")
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise ImageError(f"{label}: {size:,} bytes; at most {MAX_BYTES:,} are allowed")
+def _read(source: Path | str, label: str) -> bytes:
+    if (url := address(str(source))) is not None:
+        raise ImageError(f"{short_name(url)}: {NOT_FETCHED}")
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{label}: cannot be read ({error.strerror})") from error
+        if isinstance(source, str) and (data := data_url(source)) is not None:
+            return data
+        return read_bytes(Path(source), MAX_BYTES, label)
+    except InputError as error:
+        raise ImageError(str(error)) from error
 
 
 @contextmanager
-def _checked(source: Path | bytes, name: str | None, fit: int | None) -> Iterator[Any]:
+def _checked(source: Path | str | bytes, name: str | None, fit: int | None) -> Iterator[Any]:
     """The opened image, its header checked; what goes wrong inside becomes an ImageError."""
-    label = name or (str(source) if isinstance(source, Path) else "image")
-    data = _read(source, label) if isinstance(source, Path) else source
+    label = name or ("image" if isinstance(source, bytes) else short_name(source))
+    data = source if isinstance(source, bytes) else _read(source, label)
     if len(data) > MAX_BYTES:
         raise ImageError(f"{label}: {len(data):,} bytes; at most {MAX_BYTES:,} are allowed")
     kind = image_format(data)

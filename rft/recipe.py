@@ -10,8 +10,10 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from creative4u.errors import InputError
+from creative4u.files.table_text import read_text
 from creative4u.schema import Record
 from creative4u.selector.config import JudgeConfig
+from creative4u.user_paths import is_file, short_name
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -130,9 +132,12 @@ def judge_config(recipe: Recipe) -> JudgeConfig:
     """How the recipe's model is judged with; raises InputError where its weights are missing."""
     found: dict[str, Any] = {}
     if recipe.weights is not None:
-        if not recipe.weights.is_file():
+        if not is_file(recipe.weights):
             raise InputError(f"no {recipe.weights}; make it with `creative4u rft weigh`")
-        found["weights"] = json.loads(recipe.weights.read_text("utf-8"))
+        try:
+            found["weights"] = json.loads(read_text(recipe.weights))
+        except ValueError as error:
+            raise InputError(f"{recipe.weights}: not what `rft weigh` wrote: {error}") from None
     return JudgeConfig.model_validate(found | recipe.judge)
 
 
@@ -142,10 +147,16 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
     A number descends into a list: `stages.0.singles=32`.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
-    if not path.exists():
+    if not is_file(path):
         shipped = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+        name = short_name(name)
         raise InputError(f"no recipe {name!r}; shipped are {shipped}, or give a .yaml file")
-    content = yaml.safe_load(path.read_text("utf-8"))
+    try:
+        content = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise InputError(f"{short_name(path)}: not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{short_name(path)}: got {type(content).__name__}; a recipe has keys")
     for override in overrides:
         _override(content, override)
     try:
@@ -165,5 +176,7 @@ def _override(content: Any, override: str) -> None:
         for part in parents:
             content = content.setdefault(part, {}) if isinstance(content, dict) else content[part]
         content[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise InputError(f"got {short_name(override)}; the value is no YAML") from None
     except (IndexError, KeyError, TypeError):
         raise InputError(f"got {override!r}; the recipe has no {key!r}") from None

@@ -21,8 +21,8 @@ FILES = sorted(
 )
 APART = {"selector", "moon", "ctr"}  # rooms of the library that never import each other
 BASE = {
-    "backbone", "images", "metrics", "schema", "errors", "image_statistics", "bradley_terry",
-    "log_import",
+    "backbone", "files", "images", "metrics", "schema", "errors", "image_statistics",
+    "bradley_terry", "log_import", "user_paths",
 }  # fmt: skip
 ONLY_IN = {
     "trl": ("rft",),
@@ -166,6 +166,9 @@ def test_arrows_and_size(path: Path) -> None:
         ("creative4u.selector.judge", "import creative4u.serving.files.pairs_file", False),
         ("creative4u.selector.judge", "def f():\n    from rft.training.sft import main", False),
         ("creative4u.images", "from creative4u.backbone import fetch", False),
+        ("creative4u.ctr.log.shop", "from creative4u.files.json_rows import json_rows", True),
+        ("creative4u.files.pairs_file", "from creative4u.serving import judge", False),
+        ("creative4u.files.pairs_file", "from creative4u.ctr import shop", False),
         ("creative4u.backbone.fetch", "from creative4u.serving import pairs", False),
         ("creative4u.schema", "from creative4u.images import square", False),
         ("creative4u.serving.batch.judge_file", "from creative4u.ctr.model import ctr_model", True),

@@ -41,7 +41,7 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"])
 def test_allowed_formats_come_out_as_rgb(kind: str) -> None:
     data = encoded(Image.new("RGB", (40, 30), (200, 10, 10)), kind)
     image = load_image(data)
@@ -54,7 +54,8 @@ def test_allowed_formats_come_out_as_rgb(kind: str) -> None:
     [
         (b"just text called .jpg", "not an image of an allowed format"),
         (b"", "not an image of an allowed format"),
-        (encoded(Image.new("RGB", (40, 40)), "GIF"), "not an image of an allowed format"),
+        (encoded(Image.new("RGB", (40, 40)), "PPM"), "not an image of an allowed format"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "not an image of an allowed format"),
         (encoded(Image.new("RGB", (1, 1))), "1x1 pixels; each side must be at least 28"),
         (encoded(Image.new("RGB", (27, 400))), "each side must be at least 28"),
         (encoded(Image.new("RGB", (28, 561))), "at most 20 times the shorter"),

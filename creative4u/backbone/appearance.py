@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -20,10 +21,12 @@ from PIL import Image, ImageEnhance
 
 from creative4u.backbone.saliency import saliency_decoder
 from creative4u.backbone.vision import GRID, WIDTH, dino, pixels
+from creative4u.files.origin import file_hash
 from creative4u.image_statistics import pixel_statistics
 from creative4u.images import load_image
 
 Floats = NDArray[np.float32]
+Kept = dict[str, tuple[Floats, Floats]]  # pooled (5, 384) and measures (10,) by `_mark`
 POOLINGS = ("cls", "mean", "max", "subject", "background")
 MEASURES = (
     "area", "across", "down", "spread", "edge", "inside",
@@ -141,21 +144,35 @@ def cached_appearance(
 ) -> Appearance:
     """The appearance of image files, in order; `cache` (.npz) goes on where a killed run stopped.
 
-    The cache belongs to this list of files; `augmented` looks at the other view of each and needs
-    a cache of its own. Raises ImageError for a file that is no acceptable image.
+    Kept features go by the image's content, so the list may change and images be replaced;
+    `augmented` looks at the other view of each, which depends on its place in the list as well.
+    Raises ImageError for a file that is no acceptable image.
     """
-    done = _read(cache, len(paths))
-    parts = [done]
-    for fresh, start in enumerate(range(len(done), len(paths), BATCH), 1):
-        images = [load_image(path) for path in paths[start : start + BATCH]]
+    marks = [_mark(path, row, augmented, half) for row, path in enumerate(paths)]
+    known = _read(cache)
+    todo = [row for row, mark in enumerate(marks) if mark not in known]
+    for fresh, start in enumerate(range(0, len(todo), BATCH), 1):
+        rows = todo[start : start + BATCH]
+        images = [load_image(paths[row]) for row in rows]
         if augmented:
-            images = [augment(image, start + row) for row, image in enumerate(images)]
-        parts.append(_rounded(appearance(images, half)))
-        if fresh % KEPT == 0 or start + BATCH >= len(paths):
-            parts = [_join(parts)]
-            _save(cache, parts[0])
-            progress(f"appearance: {len(parts[0])} of {len(paths)} images")
-    return _join(parts)
+            images = [augment(image, row) for row, image in zip(rows, images, strict=True)]
+        found = _rounded(appearance(images, half))
+        for row, pooled, measured in zip(rows, found.pooled, found.measured, strict=True):
+            known[marks[row]] = (pooled, measured)
+        if fresh % KEPT == 0 or start + BATCH >= len(todo):
+            _save(cache, known)
+            progress(f"appearance: {len(paths) - len(todo) + start + len(rows)} of {len(paths)} "
+                     "images")  # fmt: skip
+    if not paths:
+        return empty()
+    return Appearance(
+        np.stack([known[mark][0] for mark in marks]), np.stack([known[mark][1] for mark in marks])
+    )
+
+
+def _mark(path: Path, row: int, augmented: bool, half: bool) -> str:
+    """What kept features depend on: content, the view, the precision."""
+    return f"{file_hash(path)}{f'-{row}' if augmented else ''}{'-half' if half else ''}"
 
 
 def _rounded(found: Appearance) -> Appearance:
@@ -170,18 +187,20 @@ def _join(parts: Sequence[Appearance]) -> Appearance:
     )
 
 
-def _read(cache: Path, most: int) -> Appearance:
-    if not cache.exists():
-        return empty()
-    with np.load(cache) as file:
-        return Appearance(
-            file["pooled"][:most].astype(np.float32),
-            file["measured"][:most].astype(np.float32),
-        )
+def _read(cache: Path) -> Kept:
+    try:
+        with np.load(cache) as file:
+            names = file["names"].tolist()
+            pooled, measured = (file[key].astype(np.float32) for key in ("pooled", "measured"))
+            return {name: (pooled[row], measured[row]) for row, name in enumerate(names)}
+    except (OSError, ValueError, KeyError, BadZipFile):  # none, of an older version, or damaged
+        return {}
 
 
-def _save(cache: Path, found: Appearance) -> None:
+def _save(cache: Path, known: Kept) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
     part = cache.with_suffix(".part.npz")
-    np.savez(part, pooled=found.pooled.astype(np.float16), measured=found.measured)
+    pooled = np.stack([one for one, _ in known.values()]).astype(np.float16)
+    measured = np.stack([other for _, other in known.values()])
+    np.savez(part, names=np.array(list(known)), pooled=pooled, measured=measured)
     part.replace(cache)

@@ -44,7 +44,7 @@ def judge(
     with working():
         from importlib.util import find_spec
 
-        from creative4u.serving.files.pairs_file import check_pairs
+        from creative4u.files.pairs_file import check_pairs
 
         check_pairs(pairs)
         from creative4u.serving.bench.judge_bench import BenchConfig, bench_judge

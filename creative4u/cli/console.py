@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use or bad input, 3 done but some rows fai
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import math
@@ -22,6 +23,7 @@ from typer.core import TyperGroup
 from creative4u.errors import Creative4UError
 
 SOME_ROWS_FAILED = 3
+WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 STOPPED = 130  # what shells report for Ctrl-C
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer does not export its name
 
@@ -36,6 +38,10 @@ class FrontDoor(TyperGroup):
         except Creative4UError as error:
             say(f"creative4u: {' '.join(str(error).split())}")
             raise typer.Exit(error.exit_code) from error
+        except OSError as error:
+            line, code = disk_trouble(error)
+            say(f"creative4u: {line}")
+            raise typer.Exit(code) from error
         except UsageError as error:
             if type(error).__name__ == "NoArgsIsHelpError":  # the help itself, not one line
                 raise
@@ -45,6 +51,21 @@ class FrontDoor(TyperGroup):
         except KeyboardInterrupt:
             say("creative4u: stopped")
             raise typer.Exit(STOPPED) from None
+
+
+def disk_trouble(error: OSError) -> tuple[str, int]:
+    """One line for what the system refused, how to go on, and the exit code."""
+    from creative4u.user_paths import short_name
+
+    why = " ".join((error.strerror or str(error) or type(error).__name__).split())
+    where = f"{short_name(str(error.filename))}: " if error.filename else ""
+    line = f"{where}{why[:1].lower()}{why[1:]}"
+    if error.errno in WRITING:
+        return (
+            f"{line}; files that were written whole are safe, and a part of one is never taken "
+            "for it: make room, then give the same command again"
+        ), 1
+    return line, 2
 
 
 def verbs(help_text: str) -> typer.Typer:
@@ -62,12 +83,12 @@ def verbs(help_text: str) -> typer.Typer:
 
 def say(line: str) -> None:
     """One line for people, on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    print(_printable(line), file=sys.stderr, flush=True)
 
 
 def print_json(answer: Any) -> None:
     """One JSON object on standard output; figures that are nan become null."""
-    print(json.dumps(_without_nan(answer), ensure_ascii=False), flush=True)
+    print(_printable(json.dumps(_without_nan(answer), ensure_ascii=False)), flush=True)
 
 
 def answer(found: Mapping[str, Any], json: bool) -> None:
@@ -77,7 +98,7 @@ def answer(found: Mapping[str, Any], json: bool) -> None:
         return
     for key, value in found.items():
         if value or value == 0:
-            print(f"{key.replace('_', ' ')}: {_told(value)}", flush=True)
+            print(_printable(f"{key.replace('_', ' ')}: {_told(value)}"), flush=True)
 
 
 @contextlib.contextmanager
@@ -115,6 +136,11 @@ def working() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def _printable(text: str) -> str:
+    """The text with what UTF-8 cannot write (a path that is none) as escapes, as in JSON."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _told(value: Any) -> str:

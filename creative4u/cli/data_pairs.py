@@ -98,11 +98,11 @@ def reason(
                 pairs, images, out, seed, say, observed=observed, plain=plain
             )
         elif teacher is not None and model is not None and images is None:
+            from creative4u.files.pairs_file import good_pairs
             from creative4u.selector.backends.server_pool import KEY
             from data.creative_pair.reasoning.from_teacher import Teacher, TeacherConfig
-            from data.creative_pair.rows import read_pairs
 
-            rows = add_reasoning.moved(read_pairs(pairs), pairs, out)
+            rows = add_reasoning.moved(list(good_pairs(pairs, unique=True)), pairs, out)
             out.mkdir(parents=True, exist_ok=True)
             config = TeacherConfig(teacher, model, os.environ.get(KEY, ""), concurrency)
             source = Teacher(config, out, out / "teacher.jsonl")

@@ -25,7 +25,7 @@ class Where(StrEnum):
 
 def judge(
     context: typer.Context,
-    pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="JSONL, CSV or Parquet.")],
+    pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="JSONL, CSV, TSV or Parquet.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Verdicts: a .jsonl or .parquet file.")],
     model: Annotated[
         list[str] | None,
@@ -74,9 +74,11 @@ def judge(
     """
     models = tuple(model or ())
     with working(), _resumable(context):
-        from creative4u.serving.files.pairs_file import check_pairs
+        from creative4u.files.pairs_file import check_pairs
+        from creative4u.serving.batch.resume_journal import check_out
 
         check_pairs(pairs)
+        check_out(out)
         if to_batch is not None:
             from creative4u.selector.loading import load_asker
             from creative4u.serving.openai_batch.requests import write_requests
@@ -139,12 +141,12 @@ def evaluate(
     Example: `creative4u evaluate verdicts.jsonl --pairs pairs.jsonl`
     """
     with working():
+        from creative4u.files.verdict_file import read_verdicts
         from creative4u.serving.files.verdict_metrics import evaluate as measure
-        from creative4u.serving.files.verdict_metrics import read_verdicts
 
-        figures = measure(verdicts, _known(pairs) if pairs else None)
+        figures = measure(verdicts, pairs)
         if statistics:
-            from creative4u.serving.files.pairs_file import read_pairs
+            from creative4u.files.pairs_file import read_pairs
             from creative4u.serving.files.statistic_baselines import (
                 baselines,
                 labelled_pairs,
@@ -163,16 +165,6 @@ def evaluate(
         from creative4u.cli.tables import show_evaluation
 
         show_evaluation(figures)
-
-
-def _known(pairs: Path) -> dict[str, dict[str, Any]]:
-    from creative4u.serving.files.pairs_file import PairRow, read_pairs
-
-    return {
-        pair.pair_id: {"label": pair.label, "tags": pair.tags}
-        for pair in read_pairs(pairs)
-        if isinstance(pair, PairRow)
-    }
 
 
 def _served(models: tuple[str, ...]) -> bool:

@@ -171,7 +171,7 @@ def calibrate(
     Example: `creative4u rft calibrate verdicts.jsonl --model runs/sft-160m/1-pairs`
     """
     with working():
-        from creative4u.serving.files.verdict_metrics import read_verdicts
+        from creative4u.files.verdict_file import read_verdicts
         from rft.evidence.calibrate import calibrate as fit
 
         first, *more = (read_verdicts(file) for file in verdicts)

@@ -7,14 +7,14 @@ A verb imports the rooms it needs inside itself, so that `creative4u --help` ans
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from creative4u.cli import bench, ctr, data, moon, rft, serve
+from creative4u.cli import bench, data, moon, rft, serve
 from creative4u.cli import judge as judge_verbs
 from creative4u.cli.console import print_json, quiet, verbs, working
+from creative4u.cli.ctr import verbs as ctr
 
 Title = Annotated[str, typer.Option("--title", help="The product title, as shoppers see it.")]
 Queries = Annotated[
@@ -32,8 +32,8 @@ app = verbs("Which of two creatives of a product will be clicked, and why.")
 
 @app.command()
 def select(
-    image_a: Annotated[Path, typer.Argument(metavar="A", help="The one creative.")],
-    image_b: Annotated[Path, typer.Argument(metavar="B", help="The other creative.")],
+    image_a: Annotated[str, typer.Argument(metavar="A", help="The one creative.")],
+    image_b: Annotated[str, typer.Argument(metavar="B", help="The other creative.")],
     title: Title,
     query: Queries = None,
     model: Model = None,
@@ -65,7 +65,7 @@ def select(
 
 @app.command()
 def rank(
-    images: Annotated[list[Path], typer.Argument(help="Two to 64 creatives of one product.")],
+    images: Annotated[list[str], typer.Argument(help="Two to 64 creatives of one product.")],
     title: Title,
     query: Queries = None,
     model: Model = None,
@@ -86,7 +86,7 @@ def rank(
         from creative4u.selector.loading import load_judge
 
         judge = load_judge(model)
-        ranking = rank_creatives(judge, pictures, [str(image) for image in images], *words)
+        ranking = rank_creatives(judge, pictures, images, *words)
     if json:
         print_json(ranking)
     else:

@@ -19,6 +19,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from creative4u.backbone.feature_cache import cache_vision
 from creative4u.backbone.names import base_folder
 from creative4u.errors import InputError
+from creative4u.files.origin import file_hash
 from creative4u.selector.backends.local import LocalBackend
 from creative4u.selector.backends.openai_server import CONCURRENCY, OpenAIBackend
 from creative4u.selector.backends.prompt_only import PromptsOnly
@@ -27,6 +28,7 @@ from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_confi
 from creative4u.selector.decoding.bfloat16_layers import halved
 from creative4u.selector.decoding.speculation import UsualLines, read_usual_lines
 from creative4u.selector.evidence.image_evidence import ImageEvidence
+from creative4u.selector.evidence.linear_probe import FILE_NAME as PROBE
 from creative4u.selector.evidence.linear_probe import load_probe
 from creative4u.selector.judge import Judge
 
@@ -37,6 +39,11 @@ def embedded_adapter() -> Path:
     """The folder of the shipped adapter, inside the package."""
     with resources.as_file(resources.files("creative4u.selector") / "weights") as folder:
         return folder
+
+
+def evidence_hash() -> str:
+    """32 hex digits that name the weights by which `evidence` rates images."""
+    return file_hash(embedded_adapter() / PROBE)
 
 
 @functools.cache
@@ -111,8 +118,11 @@ def _served(urls: tuple[str, ...], concurrency: int, patience: Patience | None) 
 
 def _loaded(source: str) -> tuple[Any, Any]:
     dtype = "auto" if torch.cuda.is_available() else torch.float32
-    model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype)
-    return model, AutoProcessor.from_pretrained(source)
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype)
+        return model, AutoProcessor.from_pretrained(source)
+    except (OSError, ValueError) as error:  # no such model, or no vision-language model
+        raise InputError(f"no model can be loaded from {source}: {error}") from error
 
 
 def _adapted(folder: Path) -> tuple[Any, Any]:

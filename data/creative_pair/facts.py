@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from creative4u.errors import InputError
+from creative4u.files.json_rows import strict_rows
 from creative4u.schema import Record
 
 FACTS = "facts.jsonl"
@@ -66,7 +67,11 @@ def read_facts(images: Path) -> dict[str, Facts]:
     path = images / FACTS
     if not path.is_file():
         raise InputError(f"{images} has no {FACTS}; only rendered worlds have grounded reasoning")
-    rows = (Facts.model_validate_json(line) for line in path.read_text("utf-8").splitlines())
+    try:
+        rows = [Facts.model_validate(row) for row in strict_rows(path)]
+    except ValueError as error:
+        why = str(error).partition("\n")[0]
+        raise InputError(f"{path}: not the facts of images ({why})") from error
     return {row.image: row for row in rows}
 
 

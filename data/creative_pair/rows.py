@@ -1,4 +1,4 @@
-"""Write and read creative pairs as JSONL and Parquet, whole or not at all."""
+"""Write CreativePair rows as JSONL and Parquet; the files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
-from creative4u.errors import InputError
 from creative4u.schema import CreativePair
 
 METADATA = "metadata.jsonl"  # names each image of a folder, its product and title
@@ -40,21 +38,6 @@ def write_pairs(pairs: Iterable[CreativePair], folder: Path) -> Path:
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), table, compression="zstd")
     os.replace(table, folder / "pairs.parquet")
     return lines
-
-
-def read_pairs(path: Path) -> list[CreativePair]:
-    """Rows of a pairs.jsonl or the folder that holds it; raises InputError with the bad line."""
-    file = path / "pairs.jsonl" if path.is_dir() else path
-    if not file.is_file():
-        raise InputError(f"no creative pairs at {path}; make them with `creative4u data pairs`")
-    rows = []
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
-        try:
-            rows.append(CreativePair.model_validate_json(line))
-        except ValidationError as error:
-            reason = error.errors()[0]
-            raise InputError(f"{file}:{number}: {reason['loc']}: {reason['msg']}") from error
-    return rows
 
 
 def rebase_images(rows: list[CreativePair], home: Path, out: Path) -> list[CreativePair]:

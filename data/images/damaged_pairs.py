@@ -6,8 +6,7 @@ measuring only, never for training.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from creative4u.errors import InputError
+from creative4u.files.json_rows import json_rows
 from creative4u.images import load_image
 from creative4u.schema import CreativePair, Side
 from data.subject_box import subject_box
@@ -58,10 +58,8 @@ def read_samples(folder: Path) -> tuple[Sample, ...]:
     if not path.is_file():
         raise InputError(f"{folder}: no metadata.jsonl; rows with file_name and title are needed")
     samples: dict[str, Sample] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        row = _row(line, f"{path}:{number}")
+    for number, cells in enumerate(json_rows(path), 1):
+        row = _row(cells, f"{path}:{number}")
         image = load_image(folder / row["file_name"])
         name = Path(row["file_name"]).stem
         if name in samples:
@@ -79,12 +77,10 @@ def _scaled(image: Image.Image) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _row(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where}: not JSON ({error})") from error
-    if not isinstance(row, dict) or not row.get("file_name") or not row.get("title"):
+def _row(row: Mapping[str, Any] | str, where: str) -> Mapping[str, Any]:
+    if isinstance(row, str):
+        raise InputError(f"{where}: {row}")
+    if not row.get("file_name") or not row.get("title"):
         raise InputError(f"{where}: a row needs file_name and title")
     return row
 

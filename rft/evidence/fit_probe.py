@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +23,14 @@ from tqdm import tqdm
 
 from creative4u.backbone.saliency import look
 from creative4u.errors import InputError
+from creative4u.files.json_rows import strict_rows
+from creative4u.files.origin import file_hash
+from creative4u.files.pairs_file import good_pairs
 from creative4u.images import load_image
 from creative4u.metrics import auc
 from creative4u.selector.evidence.linear_probe import Probe, pooled
 from creative4u.selector.evidence.properties import NAMES
-from rft.training.rows import read_jsonl
-from rft.training.sft import read_pairs
+from rft.training.rows import read_singles
 
 PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
 PRESENT, ABSENT = 0.35, 0.1  # a fact at least this, or at most that, is plainly there or not
@@ -50,7 +53,7 @@ def main(
     The figures are of the first `test` held-out singles. Pooled tokens are kept in `cache`, an .npz
     file, where a killed run goes on. Raises InputError.
     """
-    rows = list(read_jsonl(singles))
+    rows = read_singles(singles)
     splits = {name: [row for row in rows if row["split"] == name] for name in ("train", "test")}
     if not all(splits.values()):
         raise InputError(f"{singles} needs rows of both splits, train and test")
@@ -69,32 +72,36 @@ def main(
 def creatives(pairs: Path) -> list[tuple[Path, dict[str, float]]]:
     """Images of the training pairs in a pairs.jsonl, and their facts in the facts.jsonl beside."""
     facts = {row["image"]: {name: float(row[name]) for name in NAMES}
-             for row in read_jsonl(pairs.parent / "facts.jsonl")}
-    used = {str(image): None for pair in read_pairs(pairs) if pair.split == "train"
+             for row in strict_rows(pairs.parent / "facts.jsonl")}
+    used = {str(image): None for pair in good_pairs(pairs) if pair.split == "train"
             for image in (pair.image_a, pair.image_b)}
     return [(pairs.parent / name, facts[name]) for name in used if name in facts]
 
 
 class Pool:
-    """Pooled tokens by image file, looked at once and kept in an .npz file."""
+    """Pooled tokens by an image file's content, looked at once and kept in an .npz file."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.known: dict[str, Floats] = {}
         if path is not None and path.exists():
-            with np.load(path) as kept:
-                self.known = dict(zip(kept["names"].tolist(), kept["pooled"], strict=True))
+            try:
+                with np.load(path) as kept:
+                    self.known = dict(zip(kept["names"].tolist(), kept["pooled"], strict=True))
+            except (OSError, ValueError, KeyError, BadZipFile):
+                self.known = {}  # damaged: all is looked at again
 
     def features(self, paths: Sequence[Path]) -> Floats:
-        """(N, 3 D) of the images."""
-        missing = [path for path in dict.fromkeys(paths) if str(path) not in self.known]
-        for number, start in enumerate(tqdm(range(0, len(missing), AT_ONCE), desc="looking"), 1):
-            some = missing[start : start + AT_ONCE]
-            rows = pooled(look([load_image(path) for path in some])[0])
-            self.known |= {str(path): row for path, row in zip(some, rows, strict=True)}
-            if number % SAVED == 0 or start + AT_ONCE >= len(missing):
+        """(N, 3 D) of the images; raises ImageError for one that cannot be read."""
+        names = {path: file_hash(path) for path in paths}
+        new = {name: path for path, name in names.items() if name not in self.known}
+        for number, start in enumerate(tqdm(range(0, len(new), AT_ONCE), desc="looking"), 1):
+            some = dict(list(new.items())[start : start + AT_ONCE])
+            rows = pooled(look([load_image(path) for path in some.values()])[0])
+            self.known |= dict(zip(some, rows, strict=True))
+            if number % SAVED == 0 or start + AT_ONCE >= len(new):
                 self._save()
-        return np.array([self.known[str(path)] for path in paths], np.float64)
+        return np.array([self.known[names[path]] for path in paths], np.float64)
 
     def _save(self) -> None:
         if self.path is None:

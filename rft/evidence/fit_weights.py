@@ -26,12 +26,13 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from creative4u.errors import InputError
+from creative4u.files.json_rows import json_rows
+from creative4u.files.origin import value_hash
+from creative4u.files.pairs_file import PairRow, good_pairs
 from creative4u.images import load_image
-from creative4u.schema import CreativePair
 from creative4u.selector.evidence.weighing import BEARING, KNOTS
 from creative4u.selector.judge import Judge, PairRequest
-from rft.training.rows import read_jsonl
-from rft.training.sft import read_pairs
+from creative4u.selector.loading import evidence_hash
 
 NAMES = tuple(name for key, names in BEARING.items() if key != "click" for name in names)
 FOR = {"words", "query", "title", "whole", "stand_out"}  # more of it never counts against
@@ -59,12 +60,13 @@ def weigh(
     """
     known, source = [], []
     for path in files:
-        read = [pair for pair in read_pairs(path)
+        read = [pair for pair in good_pairs(path)
                 if pair.label and pair.split in ("train", "validation")]
         known += [(pair, path.parent) for pair in read]
         source += [path] * len(read)
     seen = _observed(known, judge, out, progress)
-    gap = np.array([_row(seen[pair.pair_id]) for pair, _ in known]).reshape(len(known), -1)
+    gap = np.array([_row(seen[pair.content(folder)]) for pair, folder in known])
+    gap = gap.reshape(len(known), -1)
     side = np.array([pair.label == "A" for pair, _ in known])
     train = np.array([pair.split == "train" for pair, _ in known])
     if train.sum() < LEAST or (~train).sum() < LEAST:
@@ -127,33 +129,40 @@ def _taken(degree: float) -> Floats:
     return below
 
 
-def _observed(pairs: Sequence[tuple[CreativePair, Path]], judge: Judge, out: Path,
+def _observed(pairs: Sequence[tuple[PairRow, Path]], judge: Judge, out: Path,
               progress: Callable[[str], None]) -> dict[str, Seen]:
-    """pair_id -> the degrees that the judge is shown of A and of B."""
+    """A pair's content -> the degrees that the judge is shown of A and of B.
+
+    What is kept is of one judge; of another, all is looked at again.
+    """
     cache = out.with_suffix(".seen.jsonl")
+    own = value_hash([judge.config.model_dump(mode="json"), evidence_hash()])
     out.parent.mkdir(parents=True, exist_ok=True)
     seen: dict[str, Seen] = {}
     if cache.exists():
-        seen = {row["pair_id"]: (row["a"], row["b"]) for row in read_jsonl(cache)}
-    missing = [(pair, folder) for pair, folder in pairs if pair.pair_id not in seen]
+        for row in json_rows(cache, "lines"):  # a line that a kill cut in half is looked at again
+            if not isinstance(row, str) and row.get("judge") == own:
+                seen[row["content"]] = (row["a"], row["b"])
+    missing = {pair.content(folder): (pair, folder) for pair, folder in pairs}
+    missing = {content: pair for content, pair in missing.items() if content not in seen}
     with cache.open("a", encoding="utf-8") as file:
-        for done, (pair_id, a, b) in enumerate(_looked(missing, judge), 1):
-            seen[pair_id] = (a, b)
-            file.write(json.dumps({"pair_id": pair_id, "a": a, "b": b}) + "\n")
+        for done, (content, a, b) in enumerate(_looked(missing, judge), 1):
+            seen[content] = (a, b)
+            file.write(json.dumps({"content": content, "judge": own, "a": a, "b": b}) + "\n")
             if done % KEPT == 0 or done == len(missing):
                 file.flush()
                 progress(f"observing: {done} of {len(missing)} pairs")
     return seen
 
 
-def _looked(pairs: Sequence[tuple[CreativePair, Path]],
+def _looked(pairs: Mapping[str, tuple[PairRow, Path]],
             judge: Judge) -> Iterator[tuple[str, Degrees, Degrees]]:
-    for pair, folder in pairs:
+    for content, (pair, folder) in pairs.items():
         images = [load_image(folder / image) for image in (pair.image_a, pair.image_b)]
         seen = judge.shown(PairRequest(*images, pair.product_title, pair.queries))
         if seen is None:
             raise InputError("this judge is shown nothing beside the images; there is no degree")
-        yield pair.pair_id, _rounded(seen["A"].degrees), _rounded(seen["B"].degrees)
+        yield content, _rounded(seen["A"].degrees), _rounded(seen["B"].degrees)
 
 
 def _rounded(degrees: Mapping[str, float]) -> Degrees:

@@ -15,14 +15,14 @@ from creative4u.images import load_image
 from creative4u.selector.evidence.properties import NAMES, TOP
 from creative4u.selector.judge import Judge
 from rft.evidence.fit_probe import Figures, figures, known_facts
-from rft.training.rows import draw, read_jsonl
+from rft.training.rows import draw, read_singles
 
 AT_ONCE = 16
 
 
 def observation_report(judge: Judge, singles: Path, limit: int, seed: int = 7) -> Figures:
     """For each property: n, Spearman's correlation and AUC of the model's degrees, test split."""
-    rows = [row for row in read_jsonl(singles) if row["split"] == "test"]
+    rows = [row for row in read_singles(singles) if row["split"] == "test"]
     if not rows:
         raise InputError(f"{singles} has no rows of split test")
     rows = draw(rows, min(limit, len(rows)), seed)

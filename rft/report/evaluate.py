@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from creative4u.errors import InputError
+from creative4u.files.origin import file_hash, is_made_from, note_origin, whole_file
+from creative4u.files.pairs_file import good_pairs
+from creative4u.files.verdict_file import read_verdicts
 from creative4u.schema import CreativePair, Side
 from creative4u.selector.config import read_config
 from creative4u.selector.loading import EMBEDDED, embedded_adapter, load_judge
 from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
-from creative4u.serving.files.verdict_metrics import read_verdicts
 from rft.report.figures import Judged, evaluate, matched
 from rft.report.model_card import card
 from rft.report.plots import draw as draw_plots
 from rft.training.rows import draw
-from rft.training.sft import read_pairs
 
 BATCH = 8  # pairs
 
@@ -61,7 +62,7 @@ def main(
     command: str,
 ) -> dict[str, Any]:
     """Judge what is not judged yet, count, write figures.json, and the card where it is asked."""
-    known = {pair.pair_id: pair for pair in read_pairs(asked.pairs)}
+    known = {pair.pair_id: pair for pair in good_pairs(asked.pairs, unique=True)}
     rows = judged_split(out, asked, asked.split, asked.limit)
     validation = judged_split(out, asked, "validation", asked.validation)
     before = list(read_verdicts(asked.before)) if asked.before else []
@@ -90,8 +91,13 @@ def judged_split(out: Path, asked: Asked, split: str, limit: int | None) -> list
         return []
     out.mkdir(parents=True, exist_ok=True)
     pairs, verdicts = out / f"{split}.jsonl", out / f"{split}.verdicts.jsonl"
-    if not pairs.exists():
+    origin = {
+        "pairs": file_hash(asked.pairs), "home": str(asked.pairs.parent), "split": split,
+        "limit": limit, "tag": asked.tag, "queries": asked.queries, "seed": asked.seed,
+    }  # fmt: skip
+    if not is_made_from(pairs, origin):
         write_split(asked, split, limit, pairs)
+        note_origin(pairs, origin)
     judge = load_judge(asked.model)
     judge_pairs(pairs, verdicts, judge, BatchConfig(batch_size=BATCH))
     return list(read_verdicts(verdicts))
@@ -102,7 +108,7 @@ def write_split(asked: Asked, split: str, limit: int | None, path: Path) -> None
     home = asked.pairs.parent
     rows = [
         pair
-        for pair in read_pairs(asked.pairs)
+        for pair in good_pairs(asked.pairs)
         if pair.split == split and pair.label and (asked.tag is None or asked.tag in pair.tags)
     ]
     if not rows:
@@ -118,7 +124,8 @@ def write_split(asked: Asked, split: str, limit: int | None, path: Path) -> None
         if not asked.queries:
             moved["queries"] = []
         lines.append(json.dumps(pair.model_dump(mode="json") | moved) + "\n")
-    path.write_text("".join(lines), "utf-8")
+    with whole_file(path) as file:
+        file.writelines(lines)
 
 
 def reasons(judged: Judged, checks: Callable[[], Checks]) -> dict[str, Any]:

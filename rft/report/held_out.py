@@ -21,10 +21,13 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from creative4u.errors import CompletionError
+from creative4u.errors import CompletionError, InputError
+from creative4u.files.origin import kept_rows, value_hash
+from creative4u.files.pairs_file import good_pairs
+from creative4u.files.verdict_file import read_verdicts
 from creative4u.images import load_image, square
 from creative4u.selector.config import JudgeConfig, read_config
-from creative4u.selector.loading import load_asker
+from creative4u.selector.loading import evidence_hash, load_asker
 from creative4u.selector.protocol.completion import parse
 from creative4u.selector.protocol.prompt import weighed_first
 from creative4u.selector.protocol.questions import SIDES
@@ -33,8 +36,7 @@ from rft.report.figures import evaluate
 from rft.training.grpo import vision_tokens
 from rft.training.grpo_rows import order_rows
 from rft.training.policy import load_base
-from rft.training.rows import Row, draw, read_jsonl
-from rft.training.sft import read_pairs
+from rft.training.rows import Row, draw
 
 ROWS, VERDICTS, FIGURES = "rows.jsonl", "verdicts.jsonl", "figures.json"
 LONGEST = 448  # tokens of a completion
@@ -59,17 +61,21 @@ def held_out_rows(
     pairs: Path, split: str, limit: int | None, adapter: Path, out: Path
 ) -> list[Row]:
     """Both orders of the split's labelled pairs, from `out` if they were made before."""
-    path = out / ROWS
-    if not path.exists():
-        known = [(p, pairs.parent) for p in read_pairs(pairs) if p.split == split and p.label]
-        drawn = known if limit is None else draw(known, min(limit, len(known)), 0)
-        out.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        with part.open("w", encoding="utf-8") as file:
-            for row in order_rows(tqdm(drawn, desc="prompts"), load_asker(str(adapter))):
-                file.write(json.dumps(row) + "\n")
-        part.rename(path)
-    return list(read_jsonl(path))
+    known = [(p, pairs.parent) for p in good_pairs(pairs, unique=True)
+             if p.split == split and p.label]  # fmt: skip
+    drawn = known if limit is None else draw(known, min(limit, len(known)), 0)
+    origin = {
+        "pairs": value_hash([[p.model_dump_json(), str(f), *p.image_hashes(f)] for p, f in drawn]),
+        "judge": value_hash([read_config(adapter).model_dump(mode="json"), evidence_hash()]),
+    }
+
+    def made() -> Iterator[Row]:
+        yield from order_rows(tqdm(drawn, desc="prompts"), load_asker(str(adapter)))
+
+    rows = kept_rows(out / ROWS, origin, made)
+    if not rows:
+        raise InputError(f"{pairs}: no labelled pair of split {split!r}")
+    return rows
 
 
 def completed(
@@ -151,8 +157,8 @@ def main(adapter: Path, pairs: Path, out: Path, split: str, limit: int | None, a
     found = verdicts(told, config, str(adapter))
     (out / VERDICTS).write_text("".join(json.dumps(row) + "\n" for row in found), "utf-8")
     figures = evaluate(
-        found, {pair.pair_id: pair for pair in read_pairs(pairs)},
-        before=list(read_jsonl(before)) if before else [], judged_at=config.temperature,
+        found, {pair.pair_id: pair for pair in good_pairs(pairs)},
+        before=list(read_verdicts(before)) if before else [], judged_at=config.temperature,
     )  # fmt: skip
     (out / FIGURES).write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     return figures

@@ -18,6 +18,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig, GRPOTrainer
 
 from creative4u.errors import Creative4UError, InputError
+from creative4u.files.origin import is_made_from, note_origin, value_hash, whole_file
 from creative4u.selector.config import FILE_NAME, JudgeConfig
 from creative4u.selector.decoding.bfloat16_layers import halved
 from creative4u.selector.loading import judge_of
@@ -96,9 +97,12 @@ def reward_functions(recipe: Recipe) -> dict[str, Reward]:
     if "coherence" in paid:
         path = recipe.out / WEIGHTS
         with PartialState().main_process_first():
-            if not path.exists():
-                learnt = learn_weights(pair for pair, _ in training_pairs(recipe))
-                path.write_text(json.dumps(learnt, indent=2) + "\n", "utf-8")
+            pairs = [pair for pair, _ in training_pairs(recipe)]
+            origin = {"pairs": value_hash([pair.model_dump(mode="json") for pair in pairs])}
+            if not is_made_from(path, origin):
+                with whole_file(path) as file:
+                    file.write(json.dumps(learn_weights(pairs), indent=2) + "\n")
+                note_origin(path, origin)
         known["coherence"] = rewards.coherence_with(json.loads(path.read_text("utf-8")))
     return {name: known[name] for name in paid}
 

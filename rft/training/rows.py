@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from datasets import Dataset
 
+from creative4u.errors import InputError
+from creative4u.files.json_rows import strict_rows
 from creative4u.images import load_image, square
 from creative4u.schema import CreativePair
 from creative4u.selector.evidence.properties import target
@@ -29,24 +31,33 @@ T = TypeVar("T")
 ORDERS = ("AB", "BA")
 
 
-def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """One JSON object a line."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
-
-
 def single_rows(path: Path, split: str = "train") -> list[Row]:
-    """Rows of the single-image stage from a `singles.jsonl`."""
+    """Rows of the single-image stage from a `singles.jsonl`; raises InputError with a bad row."""
     return [
         {
             "prompt": observation_messages(),
             "images": [str(path.parent / row["image"])],
             "completion": [{"role": "assistant", "content": target(row["facts"])}],
         }
-        for row in read_jsonl(path)
+        for row in read_singles(path)
         if row["split"] == split
     ]
+
+
+def read_singles(path: Path) -> list[Row]:
+    """The rows {image, split, facts} of a `singles.jsonl`; raises InputError with a bad row."""
+    rows = []
+    for number, row in enumerate(strict_rows(path), start=1):
+        missing = [name for name in ("image", "split", "facts") if name not in row]
+        if missing or not isinstance(row["facts"], dict):
+            raise InputError(
+                f"{path}, row {number}: no {' and '.join(missing or ['facts'])}; a single has "
+                "image, split and facts"
+            )
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{path}: no rows")
+    return rows
 
 
 def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,17 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
 from creative4u.errors import InputError
-from creative4u.schema import CreativePair
+from creative4u.files.origin import (
+    file_hash,
+    is_made_otherwise,
+    kept_rows,
+    tree_hash,
+    value_hash,
+)
+from creative4u.files.pairs_file import PairRow, good_pairs
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.decoding.speculation import write_usual_lines
-from creative4u.selector.loading import judge_of
+from creative4u.selector.loading import evidence_hash, judge_of
 from rft.recipe import Recipe, Stage, judge_config
 from rft.training.metrics_file import MetricsFile, reporters
 from rft.training.policy import (
@@ -42,7 +50,7 @@ from rft.training.rows import (
     completion_text,
     draw,
     pair_rows,
-    read_jsonl,
+    read_singles,
     single_rows,
 )
 
@@ -53,6 +61,8 @@ SPARE = 2  # pairs drawn for a row, as some are left out
 
 def main(recipe: Recipe) -> Path:
     """Train every stage that is not done yet; the folder of the last stage's adapter."""
+    for stage in recipe.stages:  # before anything slow is loaded
+        check_stage(recipe, stage)
     torch.manual_seed(recipe.seed)
     model, processor = load_base(recipe.base)
     vision = cached_vision(model, recipe.features)
@@ -61,6 +71,7 @@ def main(recipe: Recipe) -> Path:
     folder = recipe.out
     for number, stage in enumerate(recipe.stages):
         folder = recipe.out / f"{number}-{stage.name}"
+        check_begun(recipe, stage, number, config)
         if (folder / DONE).exists():
             load_adapter(model, folder)
             continue
@@ -86,21 +97,115 @@ def load_adapter(model: Any, folder: Path) -> None:
 def stage_rows(
     recipe: Recipe, stage: Stage, number: int, model: Any, processor: Any, config: JudgeConfig
 ) -> list[Row]:
-    """The stage's rows in training order, from a file if they were made before."""
-    path = recipe.out / f"{number}-{stage.name}.rows.jsonl"
-    if not path.exists():
+    """The stage's rows in training order, from a file if they were made of the same before.
+
+    Raises InputError where nothing comes of the recipe's data.
+    """
+    path = rows_file(recipe, stage, number)
+
+    def made() -> Iterator[Row]:
         rows: list[Row] = []
-        if stage.singles and recipe.singles is not None:
+        if stage.singles:
+            assert recipe.singles is not None
             rows += draw(single_rows(recipe.singles), stage.singles, recipe.seed)
         if stage.pairs:
             rows += made_pairs(recipe, stage.pairs, model, processor, config)
-        part = path.with_suffix(".part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(
-            "".join(json.dumps(row) + "\n" for row in draw(rows, len(rows), number)), "utf-8"
+        yield from draw(rows, len(rows), number)
+
+    rows = kept_rows(path, origin_of(recipe, stage, number, config), made)
+    if not rows:
+        raise InputError(f"stage {stage.name!r}: its counts give no row; two are needed for a pair")
+    return rows
+
+
+def rows_file(recipe: Recipe, stage: Stage, number: int) -> Path:
+    """Where a stage's rows are kept."""
+    return recipe.out / f"{number}-{stage.name}.rows.jsonl"
+
+
+def check_begun(recipe: Recipe, stage: Stage, number: int, config: JudgeConfig) -> None:
+    """Whether what was trained of a stage was trained on these rows; raises InputError."""
+    folder = recipe.out / f"{number}-{stage.name}"
+    begun = (folder / DONE).exists() or (folder.exists() and get_last_checkpoint(str(folder)))
+    origin = origin_of(recipe, stage, number, config)
+    if begun and is_made_otherwise(rows_file(recipe, stage, number), origin):
+        raise InputError(
+            f"{folder} was trained on other rows than the recipe gives now; delete it or choose "
+            "another out=FOLDER"
         )
-        part.rename(path)
-    return list(read_jsonl(path))
+
+
+def check_stage(recipe: Recipe, stage: Stage) -> None:
+    """Whether the recipe's data has what the stage draws; raises InputError."""
+    if not stage.singles and not stage.pairs:
+        raise InputError(f"stage {stage.name!r} draws neither singles nor pairs")
+    if stage.singles:
+        if recipe.singles is None:
+            raise InputError(
+                f"stage {stage.name!r} draws {stage.singles} single images and the recipe names "
+                "no file of them; add singles=DIR/singles.jsonl (`creative4u data singles`)"
+            )
+        if not any(row["split"] == "train" for row in read_singles(recipe.singles)):
+            raise InputError(f"{recipe.singles}: no row is of split 'train'")
+    if stage.pairs:
+        if not recipe.pairs:
+            raise InputError(
+                f"stage {stage.name!r} draws pairs and the recipe names no file of them; add "
+                "pairs=[DIR/pairs.jsonl] (`creative4u data reason`)"
+            )
+        for path in recipe.pairs:
+            training_pairs(path)
+
+
+def training_pairs(path: Path) -> list[PairRow]:
+    """The reasoned, labelled pairs of the training split; raises InputError where there are none.
+
+    A pair without a label or answers teaches nothing, and neither does one of another split.
+    """
+    rows = list(good_pairs(path))
+    found = [row for row in rows if row.split == "train" and row.reasoning
+             and row.answers is not None and row.label]  # fmt: skip
+    if not found:
+        splits = ", ".join(sorted({row.split or "none" for row in rows})) or "no rows at all"
+        lacks = {
+            name: sum(getattr(row, name) is None for row in rows)
+            for name in ("label", "answers", "reasoning")
+        }
+        without = ", ".join(f"{count} without {name}" for name, count in lacks.items() if count)
+        raise InputError(
+            f"{path}: no pair to train on; each needs split 'train', a label, answers and "
+            f"reasoning. Its {len(rows)} rows have the split: {splits}"
+            + (f"; {without}" if without else "")
+        )
+    return found
+
+
+def origin_of(recipe: Recipe, stage: Stage, number: int, config: JudgeConfig) -> dict[str, Any]:
+    """What a stage's rows are made of, by content: files, their images, counts, the judge."""
+    singles = stage.singles and recipe.singles
+    return {
+        "base": recipe.base,
+        "seed": recipe.seed,
+        "number": number,
+        "counts": [stage.singles, stage.pairs],
+        "judge": value_hash([config.model_dump(mode="json"), evidence_hash()]),
+        "before": own_model(recipe, number) if config.observe == "model" else None,
+        "adapter": tree_hash(recipe.adapter) if recipe.adapter else None,
+        "singles": [str(singles), file_hash(singles)] if singles else None,
+        "pairs": [
+            [str(path), file_hash(path), value_hash([r.content(path.parent) for r in rows])]
+            for path in recipe.pairs
+            for rows in [training_pairs(path)]
+        ] if stage.pairs else None,
+    }  # fmt: skip
+
+
+def own_model(recipe: Recipe, number: int) -> str | None:
+    """What names the model that observes: the adapter of the stage before."""
+    if not number:
+        return None
+    before = recipe.out / f"{number - 1}-{recipe.stages[number - 1].name}"
+    return file_hash(before / "adapter_model.safetensors")
 
 
 def made_pairs(
@@ -111,19 +216,11 @@ def made_pairs(
     rows: list[Row] = []
     share = count // 2 // len(recipe.pairs) * 2
     for path in recipe.pairs:
-        known = [pair for pair in read_pairs(path) if pair.split == "train" and pair.reasoning]
-        drawn = draw(known, SPARE * share, recipe.seed)
+        drawn = draw(training_pairs(path), SPARE * share, recipe.seed)
         made = islice(pair_rows(drawn, path.parent, judge), share)
         rows += tqdm(made, total=share, desc=f"observing {path.parent.name}", unit="row")
     model.train()
     return rows
-
-
-def read_pairs(path: Path) -> list[CreativePair]:
-    """The pairs of a JSONL file; raises InputError where it is not there."""
-    if not path.is_file():
-        raise InputError(f"no creative pairs at {path}; make them with `creative4u data`")
-    return [CreativePair.model_validate(row) for row in read_jsonl(path)]
 
 
 def train(

@@ -8,7 +8,6 @@ Rows of metadata.jsonl: {"file_name", "creative_id", "product_id", "title"} and,
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from creative4u.ctr.log.fields import Fields
 from creative4u.errors import InputError
+from creative4u.files.json_rows import strict_rows
 
 Ints = NDArray[np.int64]
 
@@ -47,13 +47,10 @@ def read_shop(folder: Path) -> Shop:
     if not path.is_file():
         raise InputError(f"{path} is missing; it names each image, its creative, product and title")
     rows: list[dict[str, Any]] = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        try:
-            row = json.loads(line)
-            row = {**row, "creative_id": row.get("creative_id", row["file_name"])}
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}, line {number}: {error}") from error
-        rows.append(row)
+    for number, row in enumerate(strict_rows(path), 1):
+        if "file_name" not in row:
+            raise InputError(f"{path}, line {number}: no file_name")
+        rows.append({**row, "creative_id": row.get("creative_id", row["file_name"])})
     products = np.array([str(row.get("product_id", "")) for row in rows])
     names = [str(row.get("category") or row.get("product_id", "")) for row in rows]
     query_ids, queries = _queries(folder / "queries.parquet")

@@ -9,7 +9,6 @@ Bradley-Terry needs at the least). Rows are CreativePair rows without labels.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator
 from itertools import pairwise
@@ -22,6 +21,7 @@ from creative4u.ctr.cold_start.fit import divide, top_queries
 from creative4u.ctr.log.fields import Fields
 from creative4u.ctr.log.shop import Shop, count_cells
 from creative4u.errors import InputError
+from creative4u.files.pairs_file import PairRow, read_pairs
 
 
 def pairs_to_judge(
@@ -68,13 +68,12 @@ def pairs_to_judge(
 def taught_products(pairs: Path) -> set[str]:
     """The product ids of a judge's own pairs (JSONL), those of the split "test" left out.
 
-    Raises InputError where it is no such file.
+    Raises InputError where it is no such file, or names no products.
     """
-    try:
-        rows = [json.loads(line) for line in pairs.read_text("utf-8").splitlines()]
-        return {str(row["product_id"]) for row in rows if row.get("split") != "test"}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise InputError(f"{pairs}: no file of pairs with product_id: {error}") from error
+    rows = [row for row in read_pairs(pairs) if isinstance(row, PairRow)]
+    if not any(row.product_id for row in rows):
+        raise InputError(f"{pairs}: no file of pairs with product_id")
+    return {row.product_id for row in rows if row.split != "test"}
 
 
 def ring(rows: list[int]) -> Iterator[tuple[int, int]]:

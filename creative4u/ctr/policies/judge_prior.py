@@ -5,7 +5,6 @@ A CTR's logit is the base rate's plus the creative's Bradley-Terry strength amon
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,36 +13,31 @@ from numpy.typing import NDArray
 
 from creative4u.bradley_terry import fit_strengths
 from creative4u.errors import InputError
+from creative4u.files.verdict_file import join
 
 Floats = NDArray[np.float64]
 PRECISION = 0.5  # of the Gaussian prior on a strength
 
 
-def read_verdicts(
+def verdicts_by_product(
     verdicts: Path, pairs: Path, places: Mapping[str, tuple[int, int]]
 ) -> dict[int, list[tuple[int, int, float]]]:
     """Rows of `creative4u judge` and the pairs file they judge, by product.
 
     Args:
-        verdicts: JSONL with pair_id and probability_a; rows with an error are left out.
-        pairs: JSONL with pair_id, image_a and image_b.
+        verdicts: what `creative4u judge` wrote; rows with an error are left out.
+        pairs: the file that was judged (`verdict_file.join`).
         places: an image's last two path parts ("p00001/03.jpg") to (product, place).
 
     Raises:
         InputError: a file that cannot be read, or no verdict on a known pair of one product.
     """
-    try:
-        sides = {
-            row["pair_id"]: (places.get(_key(row["image_a"])), places.get(_key(row["image_b"])))
-            for row in map(json.loads, pairs.read_text("utf-8").splitlines())
-        }
-        judged = [json.loads(line) for line in verdicts.read_text("utf-8").splitlines()]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{verdicts} or {pairs}: {error}") from error
     found: dict[int, list[tuple[int, int, float]]] = {}
-    for row in judged:
-        one, other = sides.get(row.get("pair_id"), (None, None))
-        if "probability_a" not in row or one is None or other is None or one[0] != other[0]:
+    for row, pair in join(verdicts, pairs):
+        if pair is None or row.get("error"):
+            continue
+        one, other = places.get(_key(pair.image_a)), places.get(_key(pair.image_b))
+        if one is None or other is None or one[0] != other[0]:
             continue
         found.setdefault(one[0], []).append((one[1], other[1], float(row["probability_a"])))
     if not found:
@@ -61,5 +55,5 @@ def prior_of_verdicts(
     return np.asarray(1 / (1 + np.exp(-logit)))
 
 
-def _key(image: str) -> str:
-    return "/".join(Path(image).parts[-2:])
+def _key(image: Path) -> str:
+    return "/".join(image.parts[-2:])

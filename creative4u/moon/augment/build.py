@@ -23,6 +23,7 @@ from PIL import Image, ImageFilter
 
 from creative4u.backbone.saliency import saliency
 from creative4u.errors import InputError
+from creative4u.files.json_rows import strict_rows
 from creative4u.images import load_image
 from creative4u.moon.augment.views import Writer, consistent, enriched, new_view
 from creative4u.moon.catalogue.items import Item
@@ -119,8 +120,7 @@ def with_views(items: Sequence[Item], folder: Path, shown: int) -> tuple[list[It
     if not file.is_file():
         raise InputError(f"no views at {folder}; make them with `creative4u moon augment`")
     views: dict[str, list[Path]] = {}
-    for line in file.read_text("utf-8").splitlines():
-        row = json.loads(line)
+    for row in strict_rows(file):
         views.setdefault(row["item_id"], []).append(folder / row["file_name"])
     told = [
         replace(item, images=(*item.images[:shown], *views.get(item.item_id, ())))

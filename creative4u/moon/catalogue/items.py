@@ -15,7 +15,9 @@ from pathlib import Path
 import duckdb
 
 from creative4u.errors import InputError
+from creative4u.files.json_rows import json_rows, strict_rows
 from creative4u.moon.encoder.content import Content
+from creative4u.user_paths import is_file, short_name
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,14 @@ def read_items(metadata: Path, kind: str | None = None) -> list[Item]:
     `kind` keeps the rows that say so under "kind" (samples: "product photo", "ad creative").
     Raises InputError for a missing file, a broken row or a row without `file_name`.
     """
-    if not metadata.is_file():
-        raise InputError(f"no file {metadata}; a metadata.jsonl is needed")
+    if not is_file(metadata):
+        raise InputError(f"no file {short_name(metadata)}; a metadata.jsonl is needed")
     items = []
-    for number, line in enumerate(metadata.read_text("utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            name = str(row["file_name"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{metadata}:{number}: not a row with file_name ({error})") from error
+    for number, row in enumerate(json_rows(metadata), 1):
+        if isinstance(row, str) or not row.get("file_name"):
+            why = row if isinstance(row, str) else "it has none"
+            raise InputError(f"{metadata}:{number}: not a row with file_name ({why})")
+        name = str(row["file_name"])
         if kind is not None and row.get("kind") != kind:
             continue
         items.append(
@@ -104,8 +103,7 @@ def read_world(folder: Path) -> list[Item]:
     if not table.is_file() or not pictures.is_file():
         raise InputError(f"{folder} holds no shop (products.parquet, images/metadata.jsonl)")
     images: dict[str, list[Path]] = {}
-    for line in pictures.read_text("utf-8").splitlines():
-        row = json.loads(line)
+    for row in strict_rows(pictures):
         if not row.get("variant_of"):
             images.setdefault(row["product_id"], []).append(pictures.parent / row["file_name"])
     rows = duckdb.execute(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from PIL import Image
 from creative4u.backbone import sentences, vision
 from creative4u.backbone.classifier import class_names, class_probabilities
 from creative4u.backbone.saliency import look
+from creative4u.files.origin import MISSING, file_hash
 from creative4u.images import image_hash
 from creative4u.moon.encoder.product_crop import product_crop
 
@@ -57,7 +59,6 @@ class FeatureStore:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = None if folder is None else folder / f"r{RECIPE}"
         self._rows: dict[str, npt.NDArray[np.float16]] = {}
-        self._read_files: dict[tuple[Path, int, int], str] = {}  # path, time and size to the key
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             for part in sorted(self.folder.glob("*.npz")):
@@ -73,7 +74,7 @@ class FeatureStore:
 
     def files(self, files: Sequence[Path], load: Callable[[Path], Image.Image]) -> Array:
         """(N, 2768) rows of image files, looked up by their bytes; a known one is not decoded."""
-        keys = [self._key(path) for path in files]
+        keys = [self._key(path, load) for path in files]
         return self._get(keys, lambda rows: image_features([load(files[row]) for row in rows]))
 
     def texts(self, texts: Sequence[str]) -> Array:
@@ -81,14 +82,13 @@ class FeatureStore:
         keys = [f"t-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}" for text in texts]
         return self._get(keys, lambda rows: text_features([texts[row] for row in rows]), 1024)
 
-    def _key(self, path: Path) -> str:
-        """The key of a file's bytes; a file that has not changed is not read again."""
-        status = path.stat()
-        seen = (path, status.st_mtime_ns, status.st_size)
-        if seen not in self._read_files:
-            digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-            self._read_files[seen] = f"f-{digest}"
-        return self._read_files[seen]
+    @staticmethod
+    def _key(path: Path, load: Callable[[Path], Image.Image]) -> str:
+        """The key of a file's bytes; raises ImageError where it cannot be read."""
+        digest = file_hash(path)
+        if digest == MISSING:
+            load(path)  # says why
+        return f"f-{digest}"
 
     def _get(
         self, keys: Sequence[str], compute: Callable[[list[int]], Array], chunk: int = 64
@@ -116,5 +116,8 @@ class FeatureStore:
         part.replace(self.folder / f"{digest}.npz")
 
     def _read(self, part: Path) -> None:
-        with np.load(part, allow_pickle=False) as found:
-            self._rows.update(zip(found["names"].tolist(), found["rows"], strict=True))
+        try:
+            with np.load(part, allow_pickle=False) as found:
+                self._rows.update(zip(found["names"].tolist(), found["rows"], strict=True))
+        except (OSError, ValueError, KeyError, BadZipFile):
+            part.unlink(missing_ok=True)  # damaged: its rows are computed again

@@ -1,30 +1,45 @@
-"""Judge a file of pairs row by row into a file of verdicts in the same order; resumable.
+"""Judge a file of pairs into a file of verdicts, row by row in the same order; stops and goes on.
 
 Each row is on disk as soon as its batch is done, so a killed run loses at most what is in flight.
-Beside OUT stands OUT.meta.json, which says what OUT was made from: only the same input and model
-go on.
+Going on goes by what a row holds: rows that were added are judged, rows that were changed and rows
+whose image was replaced are judged again, the others are kept. Beside OUT stands OUT.meta.json,
+which says what OUT was made from: only the same model goes on, and never with another file.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from creative4u.errors import InputError
+from creative4u.errors import InputError, WriteError
+from creative4u.files.origin import whole_file
+from creative4u.files.pairs_file import count_rows
+from creative4u.files.verdict_file import CONTENT, origin_file, pairs_hash, read_origin
 from creative4u.selector.judge import Selects
 from creative4u.serving.batch.local_engine import InProcess
-from creative4u.serving.batch.pending_rows import Source
-from creative4u.serving.batch.resume_journal import drop_cut_line, journal_file, kept_rows, publish
-from creative4u.serving.files.pairs_file import PairRow, RowError, count_rows, read_pairs
+from creative4u.serving.batch.pending_rows import TOLD, Source
+from creative4u.serving.batch.resume_journal import (
+    check_out,
+    drop_cut_line,
+    journal_file,
+    kept_rows,
+    publish,
+)
 from creative4u.serving.files.verdict_metrics import Tally
-from creative4u.serving.files.verdict_row import origin_file, origin_of
+from creative4u.serving.files.verdict_row import origin_of
+from creative4u.user_paths import is_file, short_name
+
+OTHER_NAME = "choose another name or start over with --no-resume"
+_log = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -77,7 +92,7 @@ def judge_pairs(
         KeyboardInterrupt: as pressed; everything judged so far is on disk.
     """
     config = config or BatchConfig()
-    journal_file(out)  # before anything is read: can it be written?
+    check_out(out)
     total = count_rows(pairs)
     engine = _engine(judge, config, total if config.limit is None else min(total, config.limit))
     try:
@@ -88,6 +103,19 @@ def judge_pairs(
                 Path(lock.lock_file).unlink(missing_ok=True)
     except Timeout:
         raise InputError(f"{out}: another run is writing it") from None
+    except OSError as error:
+        raise WriteError(_what_is_safe(out, error)) from error
+
+
+def _what_is_safe(out: Path, error: OSError) -> str:
+    """The line for a run that the disk stopped."""
+    journal = journal_file(out)
+    drop = "" if not is_file(journal) else f"what was judged is safe in {short_name(journal)}; "
+    why = error.strerror or str(error)
+    return (
+        f"{short_name(out)}: {why[:1].lower()}{why[1:]}; {drop}make room or give permission, then "
+        "give the same command again: it goes on"
+    )
 
 
 def _engine(judge: Selects | Engine, config: BatchConfig, count: int) -> Engine:
@@ -103,21 +131,29 @@ def _engine(judge: Selects | Engine, config: BatchConfig, count: int) -> Engine:
 
 def _run(pairs: Path, out: Path, engine: Engine, config: BatchConfig, total: int) -> dict[str, Any]:
     journal = journal_file(out)
-    again = out.with_name(out.name + ".retry")  # the new file while errors are tried again
+    again = out.with_name(out.name + ".retry")  # the new file while rows are judged again
     _same_origin(pairs, out, engine.model, config, again)
     drop_cut_line(journal)
-    done = sum(1 for _ in kept_rows(journal))
-    goal = total if config.limit is None else min(total, max(config.limit, done))
-    retry = config.retry_errors and done > 0
-    target = again if retry else journal
-    drop_cut_line(target)
-    rows, tally = read_pairs(pairs), Tally()
+    state = _compared(pairs, out, total)
+    goal = total if config.limit is None else min(total, max(config.limit, state.rows))
+    whole = Source(pairs, out.parent, 0, goal)
+    rewrite = state.rows > 0 and (config.retry_errors or state.same < state.rows)
+    tally, target = Tally(), journal
+    if rewrite:
+        target = again
+        drop_cut_line(again)
+        if _same_rows(again, whole) < sum(1 for _ in kept_rows(again)):
+            again.unlink()  # of a run before the last change
     for kept in kept_rows(target):  # what an earlier run has done
-        _check_match(kept, next(rows, None), target)
         tally.add(kept)
-    source = Source(pairs, out.parent, tally.n, goal, journal if retry else None)
+    source = replace(
+        whole,
+        start=tally.n,
+        old=journal if rewrite else None,
+        keep_errors=not config.retry_errors,
+    )
     with (
-        target.open("a", encoding="utf-8") as file,
+        target.open("a", encoding="utf-8", errors="backslashreplace") as file,
         tqdm(total=goal, initial=tally.n, unit="pair", disable=not config.progress) as bar,
     ):
         for row in engine.judged(source) if tally.n < goal else ():
@@ -126,14 +162,15 @@ def _run(pairs: Path, out: Path, engine: Engine, config: BatchConfig, total: int
             tally.add(row)
             bar.set_postfix(tally.counts(), refresh=False)
             bar.update()
-    if retry:
+    if rewrite:
         os.replace(again, journal)
+    _write_origin(out, origin_of(pairs, engine.model))
     publish(out)
     return tally.figures()
 
 
 def _same_origin(pairs: Path, out: Path, model: str, config: BatchConfig, again: Path) -> None:
-    """Start `out` with its origin beside it, or check that it has the same one."""
+    """Start `out` with its origin beside it, or check that it was made with the same model."""
     beside, journal = origin_file(out), journal_file(out)
     origin = origin_of(pairs, model)
     if not journal.exists() and out.exists() and config.resume:
@@ -144,23 +181,69 @@ def _same_origin(pairs: Path, out: Path, model: str, config: BatchConfig, again:
     if not journal.exists() or not config.resume:
         for stale in (out, journal, again):
             stale.unlink(missing_ok=True)
-        beside.write_text(json.dumps(origin, indent=1) + "\n", "utf-8")
+        _write_origin(out, origin)
         return
-    if not beside.exists():
+    before = read_origin(out)
+    if not before:
         raise InputError(
             f"{out} exists and {beside.name} does not, so what it was made from is unknown; "
             "choose another name or start over with --no-resume"
         )
-    before = json.loads(beside.read_text("utf-8"))
-    changed = [key for key in origin if before.get(key) != origin[key]]
-    if changed:
-        names = " and ".join({"pairs_sha256": "pairs", "model": "model"}[key] for key in changed)
-        raise InputError(
-            f"{out} was made from other {names}; choose another name or start over with --no-resume"
-        )
+    if before.get("model") != model:
+        both = "pairs and " if before.get("pairs_sha256") != origin["pairs_sha256"] else ""
+        raise InputError(f"{out} was made from other {both}model; {OTHER_NAME}")
 
 
-def _check_match(kept: dict[str, Any], row: PairRow | RowError | None, path: Path) -> None:
-    if row is None or kept["pair_id"] != row.pair_id:
-        got = "the end of the input" if row is None else f"pair {row.pair_id}"
-        raise InputError(f"{path}: holds pair {kept['pair_id']} where the input has {got}")
+def _write_origin(out: Path, origin: Mapping[str, str]) -> None:
+    with whole_file(origin_file(out)) as file:
+        file.write(json.dumps(origin, indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class _State:
+    """How many rows a journal has, and how many of them, from the first on, are still the same."""
+
+    rows: int
+    same: int
+
+
+def _compared(pairs: Path, out: Path, total: int) -> _State:
+    """Compare the journal with the input; raises InputError where that is another file's."""
+    journal = journal_file(out)
+    kept = [(row["pair_id"], row.get(CONTENT), "error" in row) for row in kept_rows(journal)]
+    before, now = read_origin(out), pairs_hash(pairs)
+    same_file = before.get("pairs_sha256") == now
+    other = f"{out} was made from other pairs than {short_name(pairs)}; {OTHER_NAME}"
+    if len(kept) > total or (not same_file and any(content is None for _, content, _ in kept)):
+        raise InputError(other)
+    rows = Source(pairs, out.parent, 0, total)
+    same = _same_rows(journal, rows) if kept else 0
+    if same == len(kept):
+        return _State(len(kept), same)
+    input_ids: list[str] = []
+    contents: Counter[str] = Counter()
+    for told, _ in rows:
+        input_ids.append(told["pair_id"])
+        contents[told[CONTENT]] += 1
+    judged = Counter(str(content) for _, content, failed in kept if not failed)
+    left = (judged & contents).total()
+    ids = sum(one == other for (one, _, _), other in zip(kept, input_ids, strict=False))
+    edited = before.get("pairs") == pairs.name and 2 * ids >= len(kept)
+    if not (same_file or edited or 2 * left >= judged.total()):
+        raise InputError(other)
+    _log.warning(
+        "%s: %d of %d verdicts are of rows as they are now; the other rows are judged again",
+        short_name(out), left, judged.total(),
+    )  # fmt: skip
+    return _State(len(kept), same)
+
+
+def _same_rows(journal: Path, rows: Iterable[tuple[dict[str, Any], Any]]) -> int:
+    """How many rows of a journal, from the first on, are what the input has in their place."""
+    same = 0
+    for kept, (told, _) in zip(kept_rows(journal), rows, strict=False):
+        keys = TOLD if CONTENT in kept else TOLD - {CONTENT}
+        if any(kept.get(key) != told.get(key) for key in keys):
+            return same
+        same += 1
+    return same

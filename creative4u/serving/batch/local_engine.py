@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from creative4u.errors import CompletionError, Creative4UError, DeniedError, RefusedError
+from creative4u.files.pairs_file import PairRow
 from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest, Selects
 from creative4u.serving.batch.pending_rows import Source, Told
 from creative4u.serving.batch.prefetch import ahead
-from creative4u.serving.files.pairs_file import PairRow
 from creative4u.serving.files.verdict_row import outcome_fields, request_of
 
 AHEAD = 16  # pairs whose images are decoded while the batch before them is judged

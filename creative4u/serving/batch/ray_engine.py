@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from creative4u.errors import BackendError, InputError
+from creative4u.files.pairs_file import PairRow
 from creative4u.images import MAX_BYTES
 from creative4u.schema import CreativePair
 from creative4u.selector.judge import Selects
 from creative4u.serving.batch.local_engine import decoded, judged_batch
 from creative4u.serving.batch.pending_rows import Source
-from creative4u.serving.files.pairs_file import PairRow
 
 HOW_TO_INSTALL = "Ray is not installed: pip install 'creative4u[ray]'"
 COLUMNS = ("told", "pair", "bytes_a", "bytes_b")

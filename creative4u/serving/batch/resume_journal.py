@@ -1,4 +1,4 @@
-"""Keep a verdict file's rows on disk while it is written; write Parquet at the end.
+"""Keep the lines that stand for a file of verdicts on disk; make Parquet of them at the end.
 
 A JSONL file is its own journal. A Parquet file cannot be written row by row, so its rows wait in
 OUT.rows.jsonl, and OUT is made from them, whole, at the end of each run.
@@ -6,15 +6,18 @@ OUT.rows.jsonl, and OUT is made from them, whole, at the end of each run.
 
 from __future__ import annotations
 
+import json
 import os
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from creative4u.errors import InputError
+from creative4u.errors import InputError, WriteError
+from creative4u.files.verdict_file import CONTENT, read_verdicts
 from creative4u.schema import ProtocolAnswers
-from creative4u.serving.files.verdict_metrics import read_verdicts
+from creative4u.user_paths import is_file, short_name
 
 FORMATS = (".jsonl", ".parquet")
 ROW_GROUP = 1024  # rows of Parquet written at once
@@ -23,15 +26,66 @@ ROW_GROUP = 1024  # rows of Parquet written at once
 def journal_file(out: Path) -> Path:
     """Where rows are written as they are done; raises InputError for an unknown format."""
     if out.suffix.lower() not in FORMATS:
-        raise InputError(f"{out}: verdicts are written as {' or '.join(FORMATS)}")
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent}: no such folder")
+        raise InputError(f"{short_name(out)}: verdicts are written as {' or '.join(FORMATS)}")
     return out if out.suffix.lower() == ".jsonl" else out.with_name(out.name + ".rows.jsonl")
+
+
+def check_out(out: Path) -> None:
+    """See that a file of verdicts can be written; raises InputError, WriteError."""
+    journal_file(out)
+    try:
+        if not out.parent.is_dir():
+            raise InputError(f"{short_name(out.parent)}: no such folder")
+        if out.is_dir():
+            raise InputError(f"{short_name(out)}: a folder, not a file")
+        if not os.access(out.parent, os.W_OK) or (out.exists() and not os.access(out, os.W_OK)):
+            raise WriteError(f"{short_name(out)}: cannot be written there; nothing was judged now")
+    except OSError as error:
+        raise InputError(f"{short_name(out)}: {error.strerror}") from error
 
 
 def kept_rows(journal: Path) -> Iterator[dict[str, Any]]:
     """The rows that a journal holds, none where there is no file."""
-    return (dict(row) for row in read_verdicts(journal)) if journal.exists() else iter(())
+    return (dict(row) for row in read_verdicts(journal)) if is_file(journal) else iter(())
+
+
+class Earlier:
+    """The rows of a journal by their content; memory holds a place in the file for each.
+
+    Rows that know no content (of an older version) are found by their place.
+    """
+
+    def __init__(self, journal: Path | None) -> None:
+        self.file: IO[bytes] | None = None
+        self.offsets: dict[str, deque[int]] = {}
+        if journal is None:
+            return
+        self.file = journal.open("rb")
+        offset = 0
+        for place, line in enumerate(self.file):
+            content = json.loads(line).get(CONTENT) or _place(place)
+            self.offsets.setdefault(content, deque()).append(offset)
+            offset += len(line)
+
+    def __enter__(self) -> Earlier:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.file is not None:
+            self.file.close()
+
+    def take(self, content: str, place: int) -> dict[str, Any] | None:
+        """A row of this content, each given once; None where there is none left."""
+        found = self.offsets.get(content) or self.offsets.get(_place(place))
+        if not found or self.file is None:
+            return None
+        self.file.seek(found.popleft())
+        row: dict[str, Any] = json.loads(self.file.readline())
+        return row
+
+
+def _place(place: int) -> str:
+    return f"place {place}"
 
 
 def drop_cut_line(journal: Path) -> None:
@@ -72,7 +126,7 @@ def _schema() -> Any:
     return pa.schema(
         [
             ("pair_id", text), ("image_a", text), ("image_b", text), ("label", text),
-            ("tags", pa.list_(text)), ("choice", text), ("confidence", real),
+            ("tags", pa.list_(text)), (CONTENT, text), ("choice", text), ("confidence", real),
             ("probability_a", real), ("consistent", pa.bool_()), ("answers", answers),
             ("observations", pa.struct([("A", text), ("B", text)])), ("reasoning", text),
             ("orders", pa.list_(pa.struct(order))), ("model", text), ("seconds", real),

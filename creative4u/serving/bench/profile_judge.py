@@ -15,9 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
+from creative4u.files.pairs_file import PairRow, read_pairs
 from creative4u.selector import loading
 from creative4u.selector.decoding.packed_attention import PackedRows
-from creative4u.serving.files.pairs_file import PairRow, read_pairs
 from creative4u.serving.files.verdict_row import request_of
 
 Passed = tuple[int, int, float, bool]  # rows, tokens, CPU seconds, whether of prompts

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from creative4u.errors import ImageError
+from creative4u.files.pairs_file import PairRow, RowError
 from creative4u.image_statistics import image_statistics
 from creative4u.schema import Side
-from creative4u.serving.files.pairs_file import PairRow, RowError
 
 
 @dataclass(frozen=True)

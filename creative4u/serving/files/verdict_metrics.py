@@ -7,7 +7,7 @@ other. `ece` is of the confidence in the side that `probability_a` prefers.
 
 from __future__ import annotations
 
-import json
+import logging
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from creative4u.errors import InputError
+from creative4u.files.verdict_file import join, read_verdicts
 from creative4u.metrics import (
     average_accuracy,
     consistent_accuracy,
@@ -24,6 +25,8 @@ from creative4u.metrics import (
 )
 
 Row = Mapping[str, Any]
+ALONE = "alone"
+_log = logging.getLogger(__name__)
 
 
 class Tally:
@@ -110,60 +113,41 @@ class Tally:
         }
 
 
-def read_verdicts(path: Path) -> Iterator[Row]:
-    """The rows of a verdict file, in its order; raises InputError with the row's number."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _lines(path)
-    for number, row in enumerate(rows, start=1):
-        try:
-            if not row.get("error"):
-                row["choice"], row["consistent"], row["orders"], row["probability_a"]
-        except (KeyError, AttributeError, TypeError) as error:
-            raise InputError(f"{path}, line {number}: not a verdict row") from error
-        yield row
-
-
-def _lines(path: Path) -> Iterator[Row]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise InputError(f"{path}, line {number}: not a verdict row") from error
-
-
-def _parquet_rows(path: Path) -> Iterator[Row]:
-    """What a row has not is null there; it is left out here."""
-    import pyarrow
-    import pyarrow.parquet as parquet
-
-    try:
-        for batch in parquet.ParquetFile(path).iter_batches(batch_size=256):
-            for row in batch.to_pylist():
-                yield {key: value for key, value in row.items() if value is not None}
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{path}: not a Parquet file ({error})") from error
-
-
-def evaluate(verdicts: Path, known: Mapping[str, Row] | None = None) -> dict[str, Any]:
+def evaluate(verdicts: Path, pairs: Path | None = None) -> dict[str, Any]:
     """The figures of a verdict file.
 
     Args:
         verdicts: what `creative4u judge` wrote.
-        known: by pair_id, `label` and `tags` that stand above those in the rows.
+        pairs: the file of pairs that was judged, whose labels and tags stand above those in the
+            verdicts (`verdict_file.join`).
 
     Returns:
         n, labelled, errors, errors_by_code, AA, CA, AA_interval, CA_interval, ties, inconclusive,
         consistent (share of judged pairs whose orders agree), ece, and `by`: for each tag
         {n, AA, CA}.
+
+    Raises InputError: no verdicts, or `pairs` is another file than was judged.
     """
-    whole, by = Tally(), dict[str, Tally]()
-    for row in read_verdicts(verdicts):
-        row = {**row, **(known or {}).get(row["pair_id"], {})}
+    whole, by, alone = Tally(), dict[str, Tally](), 0
+    for row in read_verdicts(verdicts) if pairs is None else _with_pairs(verdicts, pairs):
         whole.add(row)
+        alone += bool(row.get(ALONE))
         for tag in row.get("tags") or ():
             by.setdefault(tag, Tally()).add(row)
     if not whole.n:
         raise InputError(f"{verdicts}: no rows")
+    if alone:
+        _log.warning(
+            "%s: %d of %d verdicts have no pair in %s, or one that was changed since; they count "
+            "with their own labels", verdicts, alone, whole.n, pairs,
+        )  # fmt: skip
     return {**whole.figures(), "by": {tag: by[tag].accuracy() for tag in sorted(by)}}
+
+
+def _with_pairs(verdicts: Path, pairs: Path) -> Iterator[Row]:
+    """The verdicts with their pairs' labels and tags; ALONE marks those without a pair."""
+    for row, pair in join(verdicts, pairs):
+        if pair is None:
+            yield {**row, ALONE: not row.get("error")}
+        else:
+            yield {**row, "label": pair.label, "tags": pair.tags}

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from creative4u.errors import Creative4UError
+from creative4u.files.pairs_file import PairRow, RowError
+from creative4u.files.verdict_file import pairs_hash
 from creative4u.images import load_image
 from creative4u.schema import Verdict
 from creative4u.selector.judge import PairRequest
-from creative4u.serving.files.pairs_file import PairRow, RowError
+from creative4u.user_paths import short_name
 
 
 def request_of(row: PairRow) -> PairRequest:
     """The pair with its images decoded; raises ImageError."""
-    image_a = load_image(row.source("A"), f"image_a {row.image_a}")
-    image_b = load_image(row.source("B"), f"image_b {row.image_b}")
+    image_a = load_image(row.source("A"), f"image_a {short_name(row.image_a)}")
+    image_b = load_image(row.source("B"), f"image_b {short_name(row.image_b)}")
     return PairRequest(image_a, image_b, row.product_title, row.queries)
 
 
@@ -32,12 +33,6 @@ def error_row(error: RowError) -> dict[str, Any]:
     return {"pair_id": error.pair_id, "error": {"code": error.code, "message": error.message}}
 
 
-def origin_file(out: Path) -> Path:
-    """Where it stands what a file of verdicts was made from."""
-    return out.with_name(out.name + ".meta.json")
-
-
 def origin_of(pairs: Path, model: str) -> dict[str, str]:
-    """What verdicts are made from: only the same pairs and model may go on with a file."""
-    with pairs.open("rb") as file:
-        return {"pairs_sha256": hashlib.file_digest(file, "sha256").hexdigest(), "model": model}
+    """What verdicts are made from: the file of pairs as it is now, its name, and the model."""
+    return {"pairs_sha256": pairs_hash(pairs), "pairs": pairs.name, "model": model}

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from creative4u.errors import Creative4UError, InputError
+from creative4u.files.pairs_file import RowError, read_pairs
+from creative4u.files.verdict_file import origin_file
 from creative4u.schema import Order, Verdict
 from creative4u.selector.backends.openai_format import answered, chat_body, completion, data_url
 from creative4u.selector.config import JudgeConfig
@@ -28,15 +30,8 @@ from creative4u.selector.protocol.completion import parse
 from creative4u.selector.verdict import Judged, verdict
 from creative4u.serving.batch.pending_rows import told
 from creative4u.serving.batch.resume_journal import journal_file, publish
-from creative4u.serving.files.pairs_file import RowError, read_pairs
 from creative4u.serving.files.verdict_metrics import Tally
-from creative4u.serving.files.verdict_row import (
-    error_row,
-    origin_file,
-    origin_of,
-    outcome_fields,
-    request_of,
-)
+from creative4u.serving.files.verdict_row import origin_of, outcome_fields, request_of
 from creative4u.serving.openai_batch.answers import Answers
 
 ENDPOINT = "/v1/chat/completions"
@@ -73,10 +68,8 @@ def write_requests(
     with _whole(beside) as asked, _whole(requests) as file:
         asked.write(json.dumps(header) + "\n")
         for number, row in enumerate(islice(read_pairs(pairs), limit)):
-            if isinstance(row, RowError):
-                known = error_row(row)
-            else:
-                known = told(row, out.parent)
+            known = told(row, out.parent)
+            if not isinstance(row, RowError):
                 try:
                     prompts, facts = judge.asked(request_of(row))
                 except Creative4UError as error:
@@ -165,7 +158,7 @@ def _whole(path: Path) -> Iterator[IO[str]]:
         raise InputError(f"{path.parent}: no such folder")
     partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("w", encoding="utf-8") as file:
+        with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
             yield file
         os.replace(partial, path)
     finally:

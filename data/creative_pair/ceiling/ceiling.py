@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from creative4u.backbone.appearance import cached_appearance
 from creative4u.backbone.sentences import sentence_vectors
 from creative4u.errors import InputError
+from creative4u.files.pairs_file import good_pairs
 from creative4u.image_statistics import STATISTICS, image_statistics
 from creative4u.schema import CreativePair
 from data.creative_pair.ceiling.rankers import Fit, Sides, fit_pairwise, fit_pointwise
@@ -27,7 +28,6 @@ from data.creative_pair.ceiling.truth_agreement import truth_agreement
 from data.creative_pair.facts import DEGREES, Facts, read_facts
 from data.creative_pair.mining.mine import QUERIES_DECIDE
 from data.creative_pair.reasoning.rubric import lean
-from data.creative_pair.rows import read_pairs
 
 Floats = NDArray[np.float32]
 LINEAR, MLP = Fit(decay=0.3, rate=1e-3), Fit(hidden=64, decay=0.3, rate=5e-4)
@@ -44,7 +44,7 @@ def ceiling(pairs: Path, out: Path, world: Path | None = None,
 
     Raises InputError where a split is missing.
     """
-    rows = [pair for pair in read_pairs(pairs) if pair.label is not None]
+    rows = [pair for pair in good_pairs(pairs) if pair.label is not None]
     home = pairs if pairs.is_dir() else pairs.parent
     parts = {name: [pair for pair in rows if pair.split == name]
              for name in ("train", "validation", "test")}

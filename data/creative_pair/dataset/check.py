@@ -14,6 +14,7 @@ from pathlib import Path
 import imagehash
 
 from creative4u.errors import ImageError, VerdictParseError
+from creative4u.files.pairs_file import good_pairs
 from creative4u.images import load_image
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol.completion import complete, parse
@@ -22,7 +23,6 @@ from data.creative_pair.facts import FACTS, Facts, read_facts
 from data.creative_pair.mining.image_hashes import Fingerprint, near_pairs
 from data.creative_pair.reasoning.add_reasoning import contradicts
 from data.creative_pair.reasoning.check_claims import check_reasoning
-from data.creative_pair.rows import read_pairs
 
 SIDE_LIMITS = (0.48, 0.52)  # of labels A, in every split
 MIN_SIDED = 50  # a split with fewer labelled pairs cannot be that exact: one off is allowed
@@ -89,7 +89,7 @@ def _rows(folder: Path) -> Iterator[tuple[CreativePair, Path | bytes, Path | byt
         yield from read_packed(folder)
         return
     home = folder if folder.is_dir() else folder.parent
-    for pair in read_pairs(folder):
+    for pair in good_pairs(folder):
         yield pair, home / pair.image_a, home / pair.image_b
 
 

@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from creative4u.errors import ImageError, InputError
+from creative4u.files.pairs_file import good_pairs
 from creative4u.images import load_image
 from creative4u.schema import CreativePair
-from data.creative_pair.rows import SCHEMA, read_pairs
+from data.creative_pair.rows import SCHEMA
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 PACKED = pa.schema([(field.name, IMAGE if field.name in ("image_a", "image_b") else field.type)
@@ -37,7 +38,7 @@ def write_dataset(pairs: Path, out: Path,
     Pairs with a bad image go to `out`/rejects.jsonl with the reason. Raises InputError where no
     pairs are found.
     """
-    rows = read_pairs(pairs)
+    rows = list(good_pairs(pairs))
     home = pairs if pairs.is_dir() else pairs.parent
     (out / "data").mkdir(parents=True, exist_ok=True)
     rejects: list[dict[str, Any]] = []

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import imagehash
 
-from creative4u.errors import ImageError
-from creative4u.images import load_image
+from creative4u.errors import ImageError, InputError
+from creative4u.images import MAX_BYTES, load_image
+from creative4u.user_paths import is_file, opened, read_bytes
 
 BANDS = 4  # of 16 bits: two 64-bit hashes at most 3 apart share at least one band
 NEAR_P, NEAR_D = 3, 6  # bits of the perceptual and the difference hash (our choice)
@@ -33,14 +34,27 @@ class Fingerprint:
 def fingerprint(folder: Path, image: str) -> Fingerprint:
     """Read one image by our rules for images; a bad one is data, not an exception."""
     path = folder / image
-    if not path.is_file():
+    if not is_file(path):
         return Fingerprint(image, error="missing image")
     try:
-        picture = load_image(path, name=image)
-    except ImageError as error:
+        data = read_bytes(path, MAX_BYTES, name=image)
+    except InputError as error:
         return Fingerprint(image, error=f"bad image: {error}")
-    return Fingerprint(image, hashlib.sha256(path.read_bytes()).hexdigest(),
-                       _bits(imagehash.phash(picture)), _bits(imagehash.dhash(picture)))
+    sha = hashlib.sha256(data).hexdigest()
+    try:
+        picture = load_image(data, name=image)
+    except ImageError as error:
+        return Fingerprint(image, sha, error=f"bad image: {error}")
+    return Fingerprint(image, sha, _bits(imagehash.phash(picture)), _bits(imagehash.dhash(picture)))
+
+
+def _sha(path: Path) -> str:
+    """SHA-256 of a file's content; "" where it cannot be read."""
+    try:
+        with opened(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except InputError:
+        return ""
 
 
 def _bits(found: imagehash.ImageHash) -> int:
@@ -49,16 +63,23 @@ def _bits(found: imagehash.ImageHash) -> int:
 
 def fingerprints(folder: Path, images: Iterable[str], cache: Path, threads: int = 2,
                  progress: Callable[[str], None] = lambda line: None) -> dict[str, Fingerprint]:
-    """Hashes by image; those in `cache` (JSONL, appended to as we go) are not read again."""
-    known = {row.image: row for row in _cached(cache)}
+    """Hashes by image; those in `cache` (JSONL, appended to as we go) are not decoded again.
+
+    The cache goes by the file's content: an image that was replaced is read anew.
+    """
+    cached = {row.image: row for row in _cached(cache)}
     wanted = sorted(set(images))
-    todo = [image for image in wanted if image not in known]
     cache.parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(threads) as pool, cache.open("a", encoding="utf-8") as out:
+        shas = pool.map(lambda image: _sha(folder / image), wanted)
+        known = {image: cached[image] for image, sha in zip(wanted, shas, strict=True)
+                 if image in cached and sha and cached[image].sha == sha}
+        todo = [image for image in wanted if image not in known]
         for done, row in enumerate(pool.map(lambda image: fingerprint(folder, image), todo), 1):
             if done % 1000 == 0 or done == len(todo):
                 progress(f"images: {done} of {len(todo)} read")
-            out.write(json.dumps(asdict(row)) + "\n")
+            if row.sha:  # one that could not be read is tried again
+                out.write(json.dumps(asdict(row)) + "\n")
             known[row.image] = row
     return {image: known[image] for image in wanted}
 

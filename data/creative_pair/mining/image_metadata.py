@@ -9,7 +9,6 @@ one with a single thing changed. Queries named by number are spelt out by a quer
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import duckdb
 
 from creative4u.errors import InputError
+from creative4u.files.json_rows import json_rows
 from data.creative_pair.rows import METADATA
 
 CREATIVES = "creatives.jsonl"
@@ -66,9 +66,10 @@ def read_shop(images: Path, logs: Sequence[Path] = ()) -> Shop:
 
 def _read_list(path: Path, creatives: dict[str, Shown], rejects: list[dict[str, Any]],
                unknown: set[str]) -> None:
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, row in enumerate(json_rows(path), 1):
         try:
-            row = json.loads(line)
+            if isinstance(row, str):
+                raise ValueError(row)
             image, title = str(row["file_name"]), str(row.get("title", "")).strip()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             rejects.append({"reason": "unreadable metadata", "row": {"line": number,
@@ -76,7 +77,7 @@ def _read_list(path: Path, creatives: dict[str, Shown], rejects: list[dict[str, 
             continue
         if not title or Path(image).is_absolute() or ".." in Path(image).parts:
             reason = "image outside the folder" if title else "no title"
-            rejects.append({"reason": reason, "row": row})
+            rejects.append({"reason": reason, "row": dict(row)})
             continue
         unknown |= set(row) - _SEEN
         name = str(row.get("creative_id", image))

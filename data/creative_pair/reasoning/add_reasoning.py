@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from creative4u.files.pairs_file import good_pairs
 from creative4u.schema import CreativePair, ProtocolAnswers, Side
 from creative4u.selector.protocol.completion import swap_sides
 from creative4u.selector.protocol.questions import COMPARED, mirror
@@ -27,7 +28,7 @@ from data.creative_pair.reasoning.check_claims import check_reasoning
 from data.creative_pair.reasoning.from_facts import reason
 from data.creative_pair.reasoning.from_observations import as_observed
 from data.creative_pair.reasoning.rubric import lean
-from data.creative_pair.rows import read_pairs, rebase_images, write_pairs
+from data.creative_pair.rows import rebase_images, write_pairs
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def reason_grounded(pairs: Path, images: Path, out: Path, seed: int = 7,
     Also writes `out`/facts.jsonl: the facts of every image, named as the pairs name it. Raises
     InputError where pairs or facts are missing.
     """
-    rows = rebase_images(read_pairs(pairs), pairs, out)
+    rows = rebase_images(list(good_pairs(pairs, unique=True)), pairs, out)
     folder = os.path.relpath(images, out)
     named = {f"{folder}/{name}": fact.model_copy(update={"image": f"{folder}/{name}"})
              for name, fact in read_facts(images).items()}

@@ -10,9 +10,10 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from creative4u.files.origin import file_hash, whole_file
 from creative4u.images import load_image
 from creative4u.selector.evidence.properties import TOP
-from creative4u.selector.loading import evidence
+from creative4u.selector.loading import evidence, evidence_hash
 from data.creative_pair.facts import DEGREES, Facts
 
 AT_ONCE = 16
@@ -27,26 +28,36 @@ def as_observed(facts: Mapping[str, Facts], home: Path, cache: Path,
                 progress: Callable[[str], None] = lambda line: None) -> dict[str, Facts]:
     """The facts with observed degrees; images are named from `home`, levels kept in `cache`.
 
-    A killed run goes on from the cache. Raises ImageError for an image that breaks the rules.
+    A killed run goes on from the cache. Levels are kept by the image's content, and only as long as
+    the shipped probe is the same. Raises ImageError for an image that breaks the rules.
     """
-    levels: dict[str, dict[str, int]] = {}
-    if cache.exists():
-        levels = json.loads(cache.read_text("utf-8"))
-    missing = [name for name in facts if name not in levels]
+    own = evidence_hash()
+    levels = _kept(cache, own)
+    marks = {name: file_hash(home / name) for name in facts}
+    todo = {mark: name for name, mark in marks.items() if mark not in levels}
+    missing = list(todo)
     for number, start in enumerate(range(0, len(missing), AT_ONCE), 1):
         names = missing[start : start + AT_ONCE]
-        images = [load_image(home / name) for name in names]
+        images = [load_image(home / todo[mark]) for mark in names]
         read = evidence().read(images)
         for name, (degrees, _), lines in zip(
                 names, evidence().seen(images, probe=True), read, strict=True):
             rounded = {key: round(degree) for key, degree in degrees.items()}
             levels[name] = rounded | {LINES: len(lines)}
         if number % KEPT == 0 or start + AT_ONCE >= len(missing):
-            part = cache.with_suffix(".part")
-            part.write_text(json.dumps(levels), "utf-8")
-            part.replace(cache)
+            with whole_file(cache) as file:
+                json.dump({"probe": own, "levels": levels}, file)
             progress(f"observing: {len(levels)} images")
-    return {name: observed(fact, levels[name]) for name, fact in facts.items()}
+    return {name: observed(fact, levels[marks[name]]) for name, fact in facts.items()}
+
+
+def _kept(cache: Path, own: str) -> dict[str, dict[str, int]]:
+    """Levels by image hash that this very probe gave; none where the cache is another's."""
+    try:
+        found = json.loads(cache.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return dict(found["levels"]) if found.get("probe") == own else {}
 
 
 def observed(fact: Facts, levels: Mapping[str, int]) -> Facts:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_shop import write_shop
 
-from creative4u.cli import ctr_world
+from creative4u.cli.ctr import world
 from creative4u.errors import InputError
 
 
@@ -20,11 +20,11 @@ def test_one_rung_a_folder_of_vectors(tmp_path: Path, monkeypatch: pytest.Monkey
         return [config.runs, config.fit.training.seed]
 
     monkeypatch.setattr("creative4u.ctr.studies.ablation.study", study)
-    monkeypatch.setattr(ctr_world, "unbiased_test", lambda *_: None)
+    monkeypatch.setattr(world, "unbiased_test", lambda *_: None)
     vectors = tmp_path / "vectors"
     arguments = (shop, vectors, tmp_path / "out", 1.0, 1, 7, 2)
     with pytest.raises(InputError, match="no folder of `moon apply`"):
-        ctr_world.checkpoints(*arguments)
+        world.checkpoints(*arguments)
     for step, vector in (("000010", [0.0, 1.0]), ("000000", [1.0, 0.0])):
         folder = vectors / step
         folder.mkdir(parents=True)
@@ -32,7 +32,7 @@ def test_one_rung_a_folder_of_vectors(tmp_path: Path, monkeypatch: pytest.Monkey
         pq.write_table(pa.table(items), folder / "items.parquet")
         queries = {"query_id": [0], "vector": [vector]}
         pq.write_table(pa.table(queries), folder / "queries.parquet")
-    assert ctr_world.checkpoints(*arguments) == [2, 7]
+    assert world.checkpoints(*arguments) == [2, 7]
     assert [rung.name for rung in seen] == ["000000", "000010"]
     assert [rung.embeddings.multimodal[0].tolist() for rung in seen] == [[1, 0], [0, 1]]
     assert all(rung.cube and not rung.debias for rung in seen)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from creative4u.ctr.policies.judge_prior import prior_of_verdicts, read_verdicts
+from creative4u.ctr.policies.judge_prior import prior_of_verdicts, verdicts_by_product
 from creative4u.ctr.policies.policies import (
     EpsilonGreedy,
     Fixed,
@@ -124,23 +124,25 @@ def test_best_ignores_what_is_not_there() -> None:
 
 def test_a_prior_of_verdicts(tmp_path: Path) -> None:
     pairs, verdicts = tmp_path / "pairs.jsonl", tmp_path / "verdicts.jsonl"
+    boot = {"product_title": "Boot", "image_a": "../w/p0/00.jpg"}
     rows = [
-        {"pair_id": "1", "image_a": "../w/p0/00.jpg", "image_b": "../w/p0/01.jpg"},
-        {"pair_id": "2", "image_a": "../w/p0/00.jpg", "image_b": "../w/p9/01.jpg"},
+        boot | {"pair_id": "1", "image_b": "../w/p0/01.jpg"},
+        boot | {"pair_id": "2", "image_b": "../w/p9/01.jpg"},
     ]
+    chosen = {"choice": "B", "consistent": True, "orders": []}
     judged = [
-        {"pair_id": "1", "probability_a": 0.1},
-        {"pair_id": "2", "probability_a": 0.9},
+        chosen | {"pair_id": "1", "probability_a": 0.1},
+        chosen | {"pair_id": "2", "probability_a": 0.9},
         {"pair_id": "3", "error": {"code": "bad_image", "message": "gone"}},
     ]
     pairs.write_text("\n".join(map(json.dumps, rows)), "utf-8")
     verdicts.write_text("\n".join(map(json.dumps, judged)), "utf-8")
     places = {"p0/00.jpg": (0, 0), "p0/01.jpg": (0, 1)}
-    found = read_verdicts(verdicts, pairs, places)
+    found = verdicts_by_product(verdicts, pairs, places)
     assert found == {0: [(0, 1, 0.1)]}
     prior = prior_of_verdicts(found, np.ones((2, 2), bool), base=0.05)
     assert prior[0, 0] < 0.05 < prior[0, 1]
     assert prior[1] == pytest.approx([0.05, 0.05])
     verdicts.write_text("", "utf-8")
     with pytest.raises(InputError, match="no verdict"):
-        read_verdicts(verdicts, pairs, places)
+        verdicts_by_product(verdicts, pairs, places)

@@ -155,9 +155,8 @@ def test_pairs_to_judge_are_of_held_out_products(shop: Shop) -> None:
     sides = [row[side] for row in rows for side in ("image_a", "image_b")]
     assert sorted(sides) == sorted(2 * list(set(sides)))
     path = shop.folder / "taught.jsonl"
-    product = rows[0]["product_id"]
     for split, left in (("train", 0), ("test", EACH)):
-        path.write_text(dumps({"product_id": product, "split": split}), "utf-8")
+        path.write_text(dumps(rows[0] | {"split": split}), "utf-8")
         known = taught_products(path)
         found = pairs_to_judge(shop, read_fields(), (0, 6), 9, shop.folder / "judged", taught=known)
         assert found == rows[:left]

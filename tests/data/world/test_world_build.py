@@ -10,13 +10,13 @@ from drawn_stock import COLOURS
 from PIL import Image, ImageDraw
 
 from creative4u.errors import InputError
+from creative4u.files.pairs_file import good_pairs
 from creative4u.images import load_image
 from data.creative_pair.ceiling.truth_agreement import truth_agreement
 from data.creative_pair.facts import read_facts
 from data.creative_pair.mining.image_metadata import read_shop
 from data.creative_pair.mining.mine import mine
 from data.creative_pair.reasoning.add_reasoning import reason_grounded
-from data.creative_pair.rows import read_pairs
 from data.world.build import build_world
 from data.world.drawing.render import Stock
 from data.world.market.truth import read_truth
@@ -85,12 +85,12 @@ def test_the_truth_is_guarded_and_agrees_with_what_is_mined(world: Path, tmp_pat
     truth = read_truth(world / "truth", "creatives", "evaluation")
     assert np.isfinite(truth["unbiased_ctr"].to_numpy()).all()
     mine(str(world / "log"), world / "images", tmp_path)
-    pairs = read_pairs(tmp_path)
+    pairs = list(good_pairs(tmp_path))
     assert len(pairs) > 10
     assert truth_agreement(pairs, world)["all"] >= 0.95
     assert all(query and not query.isdigit() for pair in pairs for query in pair.queries)
     report = reason_grounded(tmp_path, world / "images", tmp_path)
-    told = [pair for pair in read_pairs(tmp_path) if pair.reasoning]
+    told = [pair for pair in good_pairs(tmp_path) if pair.reasoning]
     assert len(told) == report.kept > 0
     assert len(told) + sum(report.dropped.values()) == len(pairs)
     assert all(pair.answers and pair.answers.click == pair.label for pair in told)

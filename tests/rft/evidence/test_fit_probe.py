@@ -77,8 +77,16 @@ def test_an_image_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(probes, "load_image", lambda path: path.name)
     monkeypatch.setattr(probes, "look", look)
+    a, bcd, ef = (tmp_path / name for name in ("a", "bcd", "ef"))
+    for path in (a, bcd, ef):
+        path.write_text(path.name)
     cache = tmp_path / "pool.npz"
-    first = Pool(cache).features([Path("a"), Path("bcd"), Path("a")])
+    first = Pool(cache).features([a, bcd, a])
     assert first[:, 0].tolist() == [1, 3, 1]
-    assert Pool(cache).features([Path("bcd"), Path("ef")])[:, 0].tolist() == [3, 2]
+    assert Pool(cache).features([bcd, ef])[:, 0].tolist() == [3, 2]
     assert looked == ["a", "bcd", "ef"]
+    ef.write_text("another image under the same name")
+    Pool(cache).features([a, ef])
+    assert looked == ["a", "bcd", "ef", "ef"]
+    cache.write_bytes(b"cut off")
+    assert Pool(cache).features([a])[:, 0].tolist() == [1]

@@ -175,7 +175,8 @@ def test_hard_pairs_are_the_wrong_the_unsure_and_the_torn(tmp_path: Path) -> Non
     rows = [("sure", 0.9, True), ("wrong", 0.1, True), ("unsure", 0.6, True), ("torn", 0.9, False)]
     file = tmp_path / "verdicts.jsonl"
     file.write_text("".join(
-        json.dumps({"pair_id": name, "probability_a": p, "consistent": same, "label": "A"}) + "\n"
+        json.dumps({"pair_id": name, "probability_a": p, "consistent": same, "label": "A",
+                    "choice": "A", "orders": []}) + "\n"
         for name, p, same in rows
     ) + json.dumps({"pair_id": "bad", "error": {"code": "bad_image"}}) + "\n")  # fmt: skip
     config = Grpo(pairs=1, learning_rate=1, hard=file, hard_margin=0.25)

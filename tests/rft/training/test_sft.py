@@ -12,12 +12,15 @@ from reasoning_lines import LINES
 from safetensors.torch import load_file
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
+from creative4u.errors import InputError
+from creative4u.files.json_rows import strict_rows
 from creative4u.schema import CreativePair
 from creative4u.selector.decoding.speculation import FILE_NAME
 from creative4u.selector.evidence.properties import NAMES
 from creative4u.selector.protocol.completion import parse
 from rft.recipe import Recipe
-from rft.training.rows import draw, read_jsonl, single_rows, told_reasoning
+from rft.training import sft
+from rft.training.rows import draw, single_rows, told_reasoning
 from rft.training.sft import DONE, main
 
 PAIR = {
@@ -98,7 +101,8 @@ def test_both_stages_train_and_a_second_start_does_nothing_again(recipe: Recipe)
 
 def test_pair_rows_hold_both_orders_and_the_models_own_observations(recipe: Recipe) -> None:
     main(recipe)
-    rows = [row for row in read_jsonl(recipe.out / "1-pairs.rows.jsonl") if len(row["images"]) == 2]
+    made = strict_rows(recipe.out / "1-pairs.rows.jsonl")
+    rows = [row for row in made if len(row["images"]) == 2]
     assert len(rows) == 2
     for row in rows:
         turned = row["images"][0].endswith("1.png")
@@ -132,3 +136,64 @@ def test_drawing_repeats_only_when_it_must() -> None:
     assert sorted(draw([1, 2, 3], 3, seed=0)) == [1, 2, 3]
     assert sorted(draw([1, 2, 3], 6, seed=0)) == [1, 1, 2, 2, 3, 3]
     assert draw([], 3, seed=0) == []
+
+
+NO_SPLIT = {key: value for key, value in PAIR.items() if key != "split"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([NO_SPLIT, NO_SPLIT], "no pair to train on; .* Its 2 rows have the split: none"),
+        ([PAIR | {"split": "test"}], "have the split: test"),
+        ([PAIR | {"reasoning": None}], "have the split: train; 1 without reasoning"),
+        ([PAIR | {"label": "maybe"}], "1 without label"),
+        ([PAIR, PAIR | {"product_title": " "}], "row 2: product_title: the product title is empty"),
+    ],
+)
+def test_pairs_that_teach_nothing_are_one_line_before_anything_is_loaded(
+    rows: list[dict[str, Any]], says: str, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sft, "load_base", lambda base: pytest.fail("loaded"))
+    recipe.pairs[0].write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match=says):
+        main(recipe)
+    assert not recipe.out.exists()
+
+
+def test_a_recipe_without_its_singles_is_told_what_to_add(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sft, "load_base", lambda base: pytest.fail("loaded"))
+    with pytest.raises(InputError, match=r"add singles=DIR/singles.jsonl"):
+        main(recipe.model_copy(update={"singles": None}))
+    with pytest.raises(InputError, match=r"add pairs=\[DIR/pairs.jsonl\]"):
+        main(recipe.model_copy(update={"pairs": ()}))
+    assert not recipe.out.exists()
+
+
+def test_blank_lines_and_unknown_columns_are_passed_over(recipe: Recipe) -> None:
+    text = json.dumps(PAIR | {"source": "meta"})
+    recipe.pairs[0].write_text(f"\n{text}\n\n\n")
+    (pair,) = sft.training_pairs(recipe.pairs[0])
+    assert pair.pair_id == "p0"
+
+
+def test_rows_know_what_they_were_made_of(recipe: Recipe) -> None:
+    stage, config = recipe.stages[1], sft.judge_config(recipe)
+    before = sft.origin_of(recipe, stage, 1, config)
+    assert sft.origin_of(recipe, stage, 1, config) == before
+    Image.new("RGB", (64, 64)).save(recipe.pairs[0].parent / "0.png")
+    replaced = sft.origin_of(recipe, stage, 1, config)
+    assert replaced != before
+    recipe.pairs[0].write_text(json.dumps(PAIR | {"product_title": "Bag"}))
+    assert sft.origin_of(recipe, stage, 1, config) not in (before, replaced)
+
+
+def test_a_stage_that_was_trained_on_other_rows_is_not_gone_on_with(recipe: Recipe) -> None:
+    first = recipe.model_copy(update={"stages": recipe.stages[:1]})
+    main(first)
+    assert recipe.singles is not None
+    recipe.singles.write_text(recipe.singles.read_text().replace('"test"', '"train"'))
+    with pytest.raises(InputError, match="was trained on other rows than the recipe gives now"):
+        main(first)

@@ -9,8 +9,9 @@ import pytest
 from judge_by_title import QUIET, TITLES, ByTitle, read, write
 
 from creative4u.errors import InputError
+from creative4u.files.verdict_file import read_verdicts
 from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
-from creative4u.serving.files.verdict_metrics import evaluate, read_verdicts
+from creative4u.serving.files.verdict_metrics import evaluate
 
 
 def test_parquet_holds_what_jsonl_holds(tmp_path: Path) -> None:

@@ -11,14 +11,15 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import InputError
-from creative4u.serving.files.pairs_file import read_pairs
+from creative4u.files.pairs_file import read_pairs
+from creative4u.files.verdict_file import read_verdicts
 from creative4u.serving.files.statistic_baselines import (
     LabelledPair,
     baselines,
     labelled_pairs,
     labelled_rows,
 )
-from creative4u.serving.files.verdict_metrics import evaluate, read_verdicts
+from creative4u.serving.files.verdict_metrics import evaluate
 
 
 def row(name: str, orders: str, probability: float, **more: Any) -> dict[str, Any]:
@@ -69,7 +70,9 @@ def test_one_order_has_no_ca(tmp_path: Path) -> None:
 
 def test_labels_and_tags_of_the_pairs_stand_above_the_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "v.jsonl", [row("1", "AA", 0.9), row("2", "AA", 0.9)])
-    figures = evaluate(path, {"1": {"label": "B", "tags": ("dark",)}})
+    pair = {"pair_id": "1", "product_title": "t", "image_a": "a", "image_b": "b", "label": "B",
+            "tags": ["dark"]}  # fmt: skip
+    figures = evaluate(path, write(tmp_path / "p.jsonl", [pair]))
     assert figures["AA"] == 0.5
     assert figures["by"] == {"dark": {"n": 1, "AA": 0.0, "CA": 0.0}}
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from creative4u.files.pairs_file import good_pairs
 from creative4u.schema import CreativePair
 from data.creative_pair.dataset.card import write_card
 from data.creative_pair.dataset.check import check
 from data.creative_pair.dataset.parquet import read_packed, write_dataset
 from data.creative_pair.facts import Facts, write_facts
 from data.creative_pair.reasoning.add_reasoning import Grounded, add_reasoning
-from data.creative_pair.rows import read_pairs, write_pairs
+from data.creative_pair.rows import write_pairs
 
 
 def draw(path: Path, seed: int) -> None:
@@ -47,7 +48,7 @@ def reasoned(folder: Path, pairs: list[CreativePair]) -> list[CreativePair]:
                 blur=0 if better else 0.8, props=0, frame=0, stand_out=0.5, product="boot",
                 shown="boot")
     assert add_reasoning(pairs, Grounded(facts), folder).dropped == {}
-    return read_pairs(folder)
+    return list(good_pairs(folder))
 
 
 def test_load_dataset_opens_it_with_decoded_images(tmp_path: Path,

@@ -67,6 +67,11 @@ def test_a_bad_image_is_data_and_a_cut_line_is_read_again(tmp_path: Path) -> Non
     cache.write_bytes(whole[:-20])
     assert fingerprints(tmp_path, first, cache, 1) == first
     assert cache.read_bytes() == whole
+    (tmp_path / "gone.jpg").write_bytes((tmp_path / "good.jpg").read_bytes())
+    (tmp_path / "good.jpg").write_bytes(b"another")  # a cache knows what it was made from
+    again = fingerprints(tmp_path, first, cache, 1)
+    assert again["gone.jpg"].sha == first["good.jpg"].sha
+    assert again["good.jpg"].error.startswith("bad image: ")
 
 
 def test_products_that_share_a_picture_go_to_one_split() -> None:

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import InputError
+from creative4u.files.pairs_file import good_pairs
 from data.creative_pair.mining.importers import import_creatives, import_feedback
 from data.creative_pair.mining.mine import mine
-from data.creative_pair.rows import read_pairs
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def images(tmp_path: Path) -> Path:
 
 def only_pair(folder: Path, images: Path, log: Path | None) -> tuple[str, str | None]:
     mine(str(log), images, folder / "pairs")
-    (pair,) = read_pairs(folder / "pairs")
+    (pair,) = good_pairs(folder / "pairs")
     better = pair.image_a if pair.label == "A" else pair.image_b
     return better.name, pair.product_title
 
@@ -64,7 +64,7 @@ def test_feedback_is_pairs_already(tmp_path: Path, images: Path) -> None:
     source.write_text("\n".join([json.dumps(pair), json.dumps({**pair, "label": None}), "{}"]))
     found = import_feedback(source, tmp_path / "out")
     assert (found.rows, found.rejects) == (1, {"no clear label": 1, "no creative pair": 1})
-    (row,) = read_pairs(tmp_path / "out")
+    (row,) = good_pairs(tmp_path / "out")
     assert (row.label, row.split, row.tags) == ("B", "train", ("feedback",))
     assert (tmp_path / "out" / row.image_a).resolve() == (images / "a.jpg").resolve()
 

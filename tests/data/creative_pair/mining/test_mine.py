@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import InputError
+from creative4u.files.pairs_file import good_pairs
 from creative4u.metrics import smoothed_ctr
 from data.creative_pair.mining.candidate_pairs import Filter
 from data.creative_pair.mining.mine import QUERIES_DECIDE, MineConfig, mine
-from data.creative_pair.rows import read_pairs
 
 PRODUCTS = 30
 CELLS = {"c0": (2000, 200), "c1": (2000, 100), "c2": (2000, 90), "c3": (900, 9)}
@@ -50,7 +50,7 @@ def shop(tmp_path: Path) -> Path:
 
 def test_only_pairs_that_pass_the_filter_are_kept(shop: Path) -> None:
     report = mine(str(shop / "log.parquet"), shop / "images", shop / "out")
-    pairs = read_pairs(shop / "out")
+    pairs = list(good_pairs(shop / "out"))
     assert len(pairs) == 2 * PRODUCTS  # c0 over c1, c0 over c2
     assert sum(report.by_split.values()) == len(pairs)
     for pair in pairs:
@@ -63,7 +63,7 @@ def test_only_pairs_that_pass_the_filter_are_kept(shop: Path) -> None:
 
 def test_sides_are_dealt_out_evenly_and_splits_are_by_product(shop: Path) -> None:
     mine(str(shop / "log.parquet"), shop / "images", shop / "out")
-    pairs = read_pairs(shop / "out")
+    pairs = list(good_pairs(shop / "out"))
     sides = Counter((pair.split, pair.label) for pair in pairs)
     for split in ("train", "validation", "test"):
         assert abs(sides[split, "A"] - sides[split, "B"]) <= 1
@@ -126,7 +126,7 @@ def test_where_the_queries_decide_the_label_turns_with_them(shop: Path) -> None:
     pq.write_table(pa.Table.from_pylist(table), shop / "log.parquet")
     report = mine(str(shop / "log.parquet"), shop / "images", shop / "out",
                   config=MineConfig(seed=3))
-    pairs = read_pairs(shop / "out")
+    pairs = list(good_pairs(shop / "out"))
     assert len(pairs) == report.queries_decide == 2 * PRODUCTS
     for product in range(PRODUCTS):
         one, other = (pair for pair in pairs if pair.product_id == f"p{product}")

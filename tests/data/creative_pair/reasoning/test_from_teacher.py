@@ -11,11 +11,11 @@ import httpx
 import pytest
 from PIL import Image
 
+from creative4u.files.pairs_file import good_pairs
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol.completion import complete
 from data.creative_pair.reasoning.add_reasoning import Dropped, Reasoned, add_reasoning
 from data.creative_pair.reasoning.from_teacher import Teacher, TeacherConfig
-from data.creative_pair.rows import read_pairs
 
 LINES = "\n".join([
     "same_image: two pictures. no", "too_similar: the sizes differ. no",
@@ -71,7 +71,7 @@ def test_outcomes_are_kept_dropped_and_counted(tmp_path: Path, pairs: list[Creat
     assert report.dropped["the choice disagrees with the label"] == 1
     assert report.dropped["unparsable completion"] == 1
     assert report.dropped["server: HTTPStatusError"] == 1
-    told = {pair.pair_id: pair.reasoning for pair in read_pairs(tmp_path)}
+    told = {pair.pair_id: pair.reasoning for pair in good_pairs(tmp_path)}
     assert told["good"] == LINES
     assert told["other"] is None
 

@@ -188,7 +188,7 @@ def checkpoints(
     Example: `creative4u ctr checkpoints world --moon vectors --out clicks`
     """
     with working():
-        from creative4u.cli.ctr_world import checkpoints as fitted
+        from creative4u.cli.ctr.world import checkpoints as fitted
 
         rows = fitted(world, moon, out, keep, epochs, seed, runs)
     if json:

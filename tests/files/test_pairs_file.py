@@ -11,7 +11,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from creative4u.errors import InputError
-from creative4u.serving.files.pairs_file import PairRow, RowError, count_rows, read_pairs
+from creative4u.files.pairs_file import PairRow, RowError, count_rows, read_pairs
 
 ROWS: list[dict[str, Any]] = [
     {"pair_id": "p1", "product_title": "Red boot", "queries": ["boot", "red"], "image_a": "a.png",
@@ -62,7 +62,7 @@ def test_bad_rows_are_error_rows_and_the_rest_goes_on(tmp_path: Path) -> None:
     good = json.dumps(ROWS[0])
     lines: list[str | bytes] = [
         good, "{not json", "[1, 2]", b'{"pair_id": "\xff"}', "",
-        json.dumps(ROWS[0] | {"label": "C"}),
+        json.dumps(ROWS[0] | {"queries": {"boot": 1}}),
         json.dumps(ROWS[1] | {"product_title": "  "}), json.dumps({"pair_id": "p9"}), "[" * 99_999,
         json.dumps(ROWS[1] | {"image_a": None}), json.dumps(ROWS[1] | {"image_a": 7}), good,
     ]  # fmt: skip
@@ -70,10 +70,10 @@ def test_bad_rows_are_error_rows_and_the_rest_goes_on(tmp_path: Path) -> None:
     says = [row.message if isinstance(row, RowError) else "ok" for row in rows]
     wanted = [
         "ok", "not JSON: Expecting property name", "got a JSON list; a row is an object",
-        "not JSON",
-        "label: Input should be 'A' or 'B', got 'C'", "product_title: the product title is empty",
+        "not UTF-8",
+        "queries: a list of texts is needed, got dict", "product_title: the product title is empty",
         "product_title: Field required", "not JSON", "image_a: Field required",
-        "image_a: Input is not a valid path for", "ok",
+        "image_a: a path is needed, got int '7'", "ok",
     ]  # fmt: skip
     assert len(rows) == len(wanted) == count_rows(tmp_path / "p.jsonl")
     assert all(said.startswith(want) for said, want in zip(says, wanted, strict=True)), says
@@ -106,7 +106,7 @@ def test_files_that_are_no_pairs(tmp_path: Path) -> None:
     (tmp_path / "p.xlsx").write_bytes(b"")
     for name, says in (
         ("none.jsonl", "no such file"),
-        ("p.xlsx", "got '.xlsx'; pairs are read from .jsonl, .csv, .parquet"),
+        ("p.xlsx", "got '.xlsx'; rows are read from .jsonl, .ndjson, .json, .csv, .tsv, .parquet"),
         ("p.parquet", "not a Parquet file"),
     ):
         with pytest.raises(InputError, match=says):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from creative4u.cli import ctr_log
 from creative4u.cli.console import answer, print_json, say, verbs, working
+from creative4u.cli.ctr import log
 
 World = Annotated[Path, typer.Argument(help="A folder with log/, images/ and queries.parquet.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="What to write.")]
@@ -24,7 +24,7 @@ app = verbs("Predict clicks: score new creatives, train, calibrate, choose, comp
 
 @app.command()
 def score(
-    images: Annotated[list[Path], typer.Argument(help="Creatives of one product.")],
+    images: Annotated[list[str], typer.Argument(help="Creatives of one product.")],
     title: Annotated[str, typer.Option(help="The product title, as shoppers see it.")],
     query: Annotated[list[str] | None, typer.Option(help="What shoppers search for.")] = None,
     model: Annotated[
@@ -43,7 +43,7 @@ def score(
         pictures = [load_image(image) for image in images]
         found = load_scorer(model).score(pictures, title, query or ())
     rows = [
-        {"image": str(image), "pctr": p, "interval": [low, high]}
+        {"image": image, "pctr": p, "interval": [low, high]}
         for image, (p, low, high) in zip(images, found, strict=True)
     ]
     if json:
@@ -177,7 +177,7 @@ def simulate(
     Example: `creative4u ctr simulate world --impressions 1000 --runs 20`
     """
     with working():
-        from creative4u.cli.ctr_world import judged, world_rates
+        from creative4u.cli.ctr.world import judged, world_rates
         from creative4u.ctr.cold_start.fit import gather
         from creative4u.ctr.cold_start.scorer import load_scorer
         from creative4u.ctr.log.fields import read_fields
@@ -233,7 +233,7 @@ def study(
     Example: `creative4u ctr study world --out runs/study --keep 0.2`
     """
     with working():
-        from creative4u.cli.ctr_world import ladder
+        from creative4u.cli.ctr.world import ladder
         from creative4u.ctr.studies.plots import plot_ladder
 
         kept = cache or out
@@ -247,5 +247,5 @@ def study(
     print(show(rows))
 
 
-for verb in ctr_log.VERBS:
+for verb in log.VERBS:
     app.command(verb.__name__.rstrip("_"))(verb)

@@ -40,7 +40,7 @@ def judged(
     """Verdicts by product number and place, for pairs of the shop's images."""
     import numpy as np
 
-    from creative4u.ctr.policies.judge_prior import read_verdicts
+    from creative4u.ctr.policies.judge_prior import verdicts_by_product
     from creative4u.ctr.policies.simulate import places_of
 
     if pairs is None:
@@ -51,7 +51,7 @@ def judged(
         "/".join(image.parts[-2:]): (int(product), int(number))
         for image, product, number in zip(shop.images, products, place, strict=True)
     }
-    return read_verdicts(verdicts, pairs, places)
+    return verdicts_by_product(verdicts, pairs, places)
 
 
 def unbiased_test(shop: Any, world: Path) -> Any:
@@ -105,6 +105,13 @@ def ladder(
     from creative4u.ctr.visual.encoder import VisualConfig
     from creative4u.ctr.visual.ladder import visual_ladder, with_texts
     from creative4u.ctr.visual.moon_vectors import read_moon
+    from creative4u.files.origin import (
+        file_hash,
+        is_made_from,
+        note_origin,
+        tree_hash,
+        value_hash,
+    )
 
     shop = read_shop(world)
     training = TrainConfig(
@@ -114,7 +121,13 @@ def ladder(
     hidden = hidden_creatives(shop, config)
     rows = np.flatnonzero(~np.isin(shop.creative_ids, hidden))
     kept = {name: out / "embeddings" / f"{name}.safetensors" for name in STEPS}
-    if not all(path.exists() for path in kept.values()):
+    origin = {
+        "images": value_hash([file_hash(image) for image in shop.images]),
+        "log": tree_hash(shop.log),
+        "titles": value_hash([shop.titles, shop.queries, shop.classes.tolist()]),
+        "config": value_hash([seed, augmented, half, rows.tolist(), training.train_days]),
+    }
+    if not all(is_made_from(path, origin) for path in kept.values()):
         seen = cached_appearance(shop.images, cache / "appearance.npz", half=half, progress=say)
         other = cached_appearance(
             shop.images[:augmented], cache / "augmented.npz", True, half, progress=say
@@ -123,6 +136,7 @@ def ladder(
         visual = visual_ladder(seen, other, cells, shop.classes, rows, VisualConfig(seed=seed), say)
         for name, one in visual.items():
             with_texts(shop, one).save(kept[name])
+            note_origin(kept[name], origin)
     vectors = {name: load_embeddings(path) for name, path in kept.items()}
     last = vectors[STEPS[-1]]
     if moon is not None:
