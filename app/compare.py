@@ -19,7 +19,7 @@ from app.store import Store
 from app.turns import Turns
 from creative4u.errors import Creative4UError, ImageError, InputError
 from creative4u.images import encode, load_image
-from creative4u.schema import Order, Side, Verdict
+from creative4u.schema import ImageEvidence, Order, Side, Verdict
 from creative4u.selector.judge import Observed, PairRequest, Reasoning
 from creative4u.selector.prompt import clean_request
 
@@ -66,7 +66,7 @@ class View:
     message: str = ""  # why it failed
     ahead: int = 0  # comparisons that are served before this one
     pictures: dict[Side, bytes] = field(default_factory=dict)  # JPEG
-    observed: dict[Side, str] = field(default_factory=dict)
+    observed: dict[Side, ImageEvidence] = field(default_factory=dict)
     reasoning: dict[Order, str] = field(default_factory=dict)
     verdict: Verdict | None = None
     comparison_id: str | None = None
@@ -166,5 +166,5 @@ def sentence(line: str) -> str:
 
 def _with(view: View, said: Observed | Reasoning) -> View:
     if isinstance(said, Observed):
-        return replace(view, observed={**view.observed, said.side: said.text})
+        return replace(view, observed={**view.observed, said.side: said.evidence})
     return replace(view, phase="reasoning", reasoning={**view.reasoning, said.order: said.text})

@@ -103,7 +103,7 @@ def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = N
 
     judge = load_judge(model)
     blank = Image.new("RGB", (224, 224), "white")
-    judge.shown(PairRequest(blank, blank, "product", ("product",)))  # all that looks is loaded
+    judge.evidence(PairRequest(blank, blank, "product", ("product",)))  # all that looks is loaded
     page = start(judge, Store(store), host, port, load_moon(), Ctr())
     print(f"Creative4U is ready: open {page.local_url} (Ctrl+C stops it)", flush=True)
     page.block_thread()

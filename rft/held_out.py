@@ -21,12 +21,11 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from creative4u.errors import CompletionError
+from creative4u.errors import CompletionError, InputError
 from creative4u.images import load_image, square
 from creative4u.selector.config import JudgeConfig, read_config
 from creative4u.selector.load import load_asker
 from creative4u.selector.parser import parse
-from creative4u.selector.prompt import weighed_first
 from creative4u.selector.protocol import SIDES
 from creative4u.selector.verdict import Judged, verdict
 from rft.evaluate import evaluate
@@ -69,7 +68,10 @@ def held_out_rows(
             for row in order_rows(tqdm(drawn, desc="prompts"), load_asker(str(adapter))):
                 file.write(json.dumps(row) + "\n")
         part.rename(path)
-    return list(read_jsonl(path))
+    rows = list(read_jsonl(path))
+    if any("evidence_log_odds" not in row for row in rows):
+        raise InputError(f"{path}: holds rows without evidence_log_odds; remove it to make it anew")
+    return rows
 
 
 def completed(
@@ -114,8 +116,10 @@ def verdicts(told: Sequence[Told], config: JudgeConfig, name: str) -> list[Row]:
     for key, orders in pairs.items():
         pair_id = key.rpartition("#")[0]
         try:
-            judged = [Judged(row["order"], parse(text), _known(odds), weighed_first(row["prompt"]))
-                      for row, text, odds in orders]
+            judged = [
+                Judged(row["order"], parse(text), _known(odds), row["evidence_log_odds"])
+                for row, text, odds in orders
+            ]
         except CompletionError as error:
             found.append({"pair_id": pair_id, "error": {"code": error.code, "message": str(error)}})
             continue
@@ -152,7 +156,7 @@ def main(adapter: Path, pairs: Path, out: Path, split: str, limit: int | None, a
     (out / VERDICTS).write_text("".join(json.dumps(row) + "\n" for row in found), "utf-8")
     figures = evaluate(
         found, {pair.pair_id: pair for pair in read_pairs(pairs)},
-        before=list(read_jsonl(before)) if before else [], judged_at=config.temperature,
+        before=list(read_jsonl(before)) if before else [], config=config,
     )  # fmt: skip
     (out / FIGURES).write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     return figures

@@ -132,7 +132,7 @@ def judge_config(recipe: Recipe) -> JudgeConfig:
     if recipe.weights is not None:
         if not recipe.weights.is_file():
             raise InputError(f"no {recipe.weights}; make it with `creative4u rft weigh`")
-        found["weights"] = json.loads(recipe.weights.read_text("utf-8"))
+        found["evidence_curves"] = json.loads(recipe.weights.read_text("utf-8"))
     return JudgeConfig.model_validate(found | recipe.judge)
 
 

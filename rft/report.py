@@ -1,4 +1,4 @@
-"""A model's name and a file of pairs in; verdicts, figures, plots and a model card out.
+"""Judge a file of pairs with a model, and write verdicts, figures, plots and a model card.
 
 Run: creative4u rft evaluate OUT --pairs DIR/pairs.jsonl --card docs/model-card.md
 
@@ -16,12 +16,13 @@ from typing import Any, Protocol
 
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair, Side
-from creative4u.selector.config import read_config
+from creative4u.selector.config import PAPER, JudgeConfig, read_config
 from creative4u.selector.load import EMBEDDED, embedded_adapter, load_judge
 from creative4u.serving.evaluate import read_verdicts
 from creative4u.serving.judge import BatchConfig, judge_pairs
 from rft.card import card
-from rft.evaluate import Judged, evaluate, matched
+from rft.evaluate import evaluate
+from rft.judged import Judged, matched
 from rft.plots import draw as draw_plots
 from rft.rows import draw
 from rft.sft import read_pairs
@@ -45,7 +46,7 @@ class Asked:
     model: str | None = None
     split: str = "test"
     limit: int | None = None
-    validation: int = 0  # pairs of the validation split for the temperature; 0 fits none
+    validation: int = 0  # validation pairs to refit the calibration on; 0 fits none
     before: Path | None = None  # verdicts of the model before GRPO, on the same pairs
     rankers: Path | None = None  # what `creative4u data ceiling` wrote
     tag: str | None = None  # only pairs made that way ("queries decide")
@@ -65,8 +66,9 @@ def main(
     rows = judged_split(out, asked, asked.split, asked.limit)
     validation = judged_split(out, asked, "validation", asked.validation)
     before = list(read_verdicts(asked.before)) if asked.before else []
-    found = evaluate(rows, known, validation, before, _temperature(asked.model))
-    judged = matched(rows, known)
+    config = _config(asked.model)
+    found = evaluate(rows, known, validation, before, config)
+    judged = matched(rows, known, config)
     found["pairs"] = f"{len(rows)} pairs of the {asked.split} split of {asked.pairs}"
     found["model"] = asked.model or EMBEDDED
     if checks is not None:
@@ -126,12 +128,12 @@ def reasons(judged: Judged, checks: Callable[[], Checks]) -> dict[str, Any]:
     own, chance = checks(), checks()
     pairs = judged.pairs
     for row, pair, other in zip(judged.rows, pairs, [*pairs[1:], pairs[0]], strict=True):
-        for order in row["orders"]:
+        for order in row["orders"] if row["choice"] != "tie" else ():
             own.add(order["reasoning"], pair, order["choice"])
             chance.add(order["reasoning"], other, order["choice"])
     return own.figures() | {"chance": chance.figures()}
 
 
-def _temperature(model: str | None) -> float:
+def _config(model: str | None) -> JudgeConfig:
     folder = embedded_adapter() if model is None else Path(model)
-    return read_config(folder).temperature if folder.is_dir() else 1.0
+    return read_config(folder) if folder.is_dir() else PAPER

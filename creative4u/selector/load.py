@@ -22,7 +22,7 @@ from creative4u.errors import InputError
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
 from creative4u.selector.drafts import UsualLines, read_usual_lines
 from creative4u.selector.endpoints import Patience, is_url
-from creative4u.selector.evidence import ImageEvidence
+from creative4u.selector.evidence import EvidenceExtractor
 from creative4u.selector.half import halved
 from creative4u.selector.judge import Judge
 from creative4u.selector.local import LocalBackend
@@ -40,9 +40,9 @@ def embedded_adapter() -> Path:
 
 
 @functools.cache
-def evidence() -> ImageEvidence:
-    """The process's one ImageEvidence, with the shipped probe."""
-    return ImageEvidence(load_probe(embedded_adapter()))
+def evidence() -> EvidenceExtractor:
+    """The process's one EvidenceExtractor, with the shipped probe."""
+    return EvidenceExtractor(load_probe(embedded_adapter()))
 
 
 @functools.cache

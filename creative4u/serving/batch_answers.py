@@ -17,8 +17,6 @@ class Answers:
     file is missing or holds something else.
     """
 
-    """Answer files by custom_id; memory holds a place in a file for each, not the answers."""
-
     def __init__(self, paths: Sequence[Path]) -> None:
         self.files: list[IO[bytes]] = []
         self.places: dict[str, tuple[int, int, bool]] = {}  # file, offset, whether it succeeded

@@ -2,7 +2,8 @@
 
 Rows with an error are in no denominator: they are counted beside, as `errors`. A tie or an
 inconclusive verdict is no choice, but each of its orders made one, so AA and CA count it like any
-other. `ece` is of the confidence in the side that `probability_a` prefers.
+other; a pair of one picture (`selector.same_picture`) has a tie in both orders, which is not right
+whatever the label says. `ece` is of the confidence in the side that `probability_a` prefers.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 
     try:
         for batch in parquet.ParquetFile(path).iter_batches(batch_size=256):
-            for row in batch.to_pylist():
+            for row in batch.to_pylist(maps_as_pydicts="strict"):
                 yield {key: value for key, value in row.items() if value is not None}
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a Parquet file ({error})") from error

@@ -18,7 +18,7 @@ from rft.model import with_lora
 from rft.recipe import Grpo, Lora, Stage
 from rft.rows import Row
 
-CONFIG = JudgeConfig(observe=False, measure=False, match=False, image_side=64)
+CONFIG = JudgeConfig(observe=False, use_pixels=False, use_title_match=False, image_side=64)
 
 
 @pytest.fixture(params=["idefics3", "qwen2.5-vl", "qwen3-vl"])
