@@ -22,7 +22,7 @@ from app.history import Store
 from app.visitors.visitor_queue import Turns
 from creative4u.errors import Creative4UError, ImageError, InputError
 from creative4u.images import check_image, encode, load_image
-from creative4u.schema import Order, Side, Verdict
+from creative4u.schema import ImageEvidence, Order, Side, Verdict
 from creative4u.selector.judge import Observed, PairRequest, Reasoning
 from creative4u.selector.protocol.prompt import clean_request
 
@@ -88,7 +88,7 @@ class View:
     message: str = ""  # why it failed
     ahead: int = 0  # comparisons that are served before this one
     pictures: dict[Side, bytes] = field(default_factory=dict)  # JPEG
-    observed: dict[Side, str] = field(default_factory=dict)
+    observed: dict[Side, ImageEvidence] = field(default_factory=dict)
     reasoning: dict[Order, str] = field(default_factory=dict)
     verdict: Verdict | None = None
     comparison_id: str | None = None
@@ -203,5 +203,5 @@ def sentence(line: str) -> str:
 
 def _with(view: View, said: Observed | Reasoning) -> View:
     if isinstance(said, Observed):
-        return replace(view, observed={**view.observed, said.side: said.text})
+        return replace(view, observed={**view.observed, said.side: said.evidence})
     return replace(view, phase="reasoning", reasoning={**view.reasoning, said.order: said.text})

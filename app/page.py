@@ -120,5 +120,5 @@ def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = N
 
     judge = load_judge(model)
     blank = Image.new("RGB", (224, 224), "white")
-    judge.shown(PairRequest(blank, blank, "product", ("product",)))  # all that looks is loaded
+    judge.evidence(PairRequest(blank, blank, "product", ("product",)))  # all that looks is loaded
     serve(judge, Store(store), host, port, load_moon(), Ctr())

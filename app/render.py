@@ -16,7 +16,7 @@ from app.best_of import RankView
 from app.compare import View
 from app.history import Saved
 from creative4u.images import encode, load_image
-from creative4u.schema import Order, Side, Verdict
+from creative4u.schema import ImageEvidence, Order, Side, Verdict
 
 SHOWN_SIDE, LISTED_SIDE, THUMB_SIDE = 900, 480, 160  # pixels: the longer side
 
@@ -31,7 +31,7 @@ def style() -> str:
     return Path(str(files("app") / "static" / "page.css")).read_text("utf-8")
 
 
-def cards(pictures: dict[Side, bytes], observed: dict[Side, str],
+def cards(pictures: dict[Side, bytes], observed: dict[Side, ImageEvidence],
           verdict: Verdict | None = None, folded: bool = True) -> str:
     """Both images side by side, the chosen one framed, each with what the model saw in it."""
     sides = [{"side": side, "uri": data_uri(pictures[side]),
@@ -40,6 +40,12 @@ def cards(pictures: dict[Side, bytes], observed: dict[Side, str],
              for side in ("A", "B")]
     return _fill("cards.html", sides=sides, decided=verdict is not None,
                  folded=folded)
+
+
+def observed(verdict: Verdict) -> dict[Side, ImageEvidence]:
+    """What was seen in each image; nothing where the verdict does not keep it."""
+    evidence = verdict.evidence
+    return {"A": evidence.A, "B": evidence.B} if evidence is not None else {}
 
 
 def status(view: View | RankView) -> str:
@@ -66,7 +72,8 @@ def ranking(view: RankView) -> str:
 def outcome(verdict: Verdict) -> str:
     """The choice, how sure, and whether both orders agree."""
     return _fill("outcome.html", verdict=verdict, headline=wording.headline(verdict),
-                 sureness=wording.sureness(verdict), agreement=wording.agreement(verdict))
+                 sureness=wording.sureness(verdict), agreement=wording.agreement(verdict),
+                 overruled=wording.overruled(verdict))
 
 
 def protocol(verdict: Verdict) -> str:
@@ -123,7 +130,7 @@ def clicks(rows: list[dict[str, Any]], warning: str, close: bool) -> str:
 def report(saved: Saved) -> str:
     """A whole HTML document about one comparison that needs nothing but itself."""
     verdict = saved.verdict
-    shown = cards(saved.pictures, verdict.observations or {}, verdict)
+    shown = cards(saved.pictures, observed(verdict), verdict)
     return _fill("report.html", saved=saved, verdict=verdict, style=style(),
                  parts=[outcome(verdict), shown, protocol(verdict), finished(verdict)])
 

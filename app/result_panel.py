@@ -70,7 +70,7 @@ class Panel:
         return {
             self.key: saved.comparison_id,
             self.outcome: render.outcome(verdict),
-            self.cards: render.cards(saved.pictures, verdict.observations or {}, verdict),
+            self.cards: render.cards(saved.pictures, render.observed(verdict), verdict),
             self.thinking: "",
             self.protocol: render.protocol(verdict),
             self.whole: render.finished(verdict),

@@ -1,12 +1,14 @@
-"""Put a verdict into plain words for the page."""
+"""Say a verdict and its evidence in plain words, as the page does."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from creative4u.schema import Side, Verdict
+from creative4u.schema import ImageEvidence, Side, Verdict
 from creative4u.selector.evidence.properties import PROPERTIES, TOP
+from creative4u.selector.plain_words import cited_words
+from creative4u.selector.protocol.completion import prose
 from creative4u.selector.protocol.questions import QUESTIONS
 
 SHORT = {
@@ -15,30 +17,25 @@ SHORT = {
     "layout": "Layout", "subject": "Product", "background": "Background", "click": "In short",
 }
 _SAID = {"A>B": "A is better", "A<B": "B is better", "A=B": "Equal", "yes": "Yes", "no": "No",
-         "A": "A", "B": "B"}
+         "A": "A", "B": "B", "tie": "Neither"}
 _LEANS: dict[str, Side] = {"A>B": "A", "A<B": "B", "A": "A", "B": "B"}
-_SEEN = {
-    "size": "Product size", "whole": "Product in full", "text": "Amount of text",
-    "cover": "Product covered", "clutter": "Clutter", "dark": "Darkness", "blur": "Blur",
-    "props": "Props", "frame": "Border", "stand_out": "Stands out", "title": "Fits the title",
-    "query": "Fits the searches", "sharp": "Sharpness", "light": "Brightness",
-    "contrast": "Contrast", "area": "Product area", "centre": "Product centred",
-    "edge": "Product at the edge",
-}
-_ENDS = {prop.name: f"0: {prop.low}; {TOP}: {prop.high}" for prop in PROPERTIES}
+_PROPERTY = {prop.name: prop for prop in PROPERTIES}
 _KEYS = re.compile(rf"\b({'|'.join(SHORT)})\b")
-_DEGREE = re.compile(r"\b([a-z_]+) (\d\d)(?= |$)")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One question of the protocol; `swapped` is the other order's judgement where it differs."""
+    """One question of the protocol; `swapped` is the other order's judgement where it differs.
+
+    `evidence` is what was measured that bears on it, in log odds.
+    """
 
     question: str
     judgement: str
     leans: Side | None
     reason: str
     swapped: str | None = None
+    evidence: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,11 @@ def headline(verdict: Verdict) -> str:
 
 def sureness(verdict: Verdict) -> str:
     """How sure, as a sentence."""
+    if verdict.answers.same_image == "yes":
+        return "Both are the same image, pixel for pixel. Use whichever you like."
+    if verdict.answers.click == "tie":
+        return ("Both are the same picture, saved again or resized. "
+                "Use whichever file is larger and sharper.")
     if verdict.choice == "tie":
         return ("Shown in either order, the two images look the same or too alike to judge. "
                 "Use whichever you like, or try images that differ more.")
@@ -79,11 +81,22 @@ def sureness(verdict: Verdict) -> str:
 
 def agreement(verdict: Verdict) -> str:
     """Whether both presentation orders say the same."""
+    if verdict.answers.click == "tie":
+        return "Seen from the pixels alone; there was nothing to judge."
     if len(verdict.orders) < 2:
         return "Judged in one order only."
     if verdict.consistent:
         return "Judged twice, with the images in either order: same choice both times."
     return "Judged twice, with the images in either order: the choice was not the same."
+
+
+def overruled(verdict: Verdict) -> str:
+    """Where the evidence decided against the language model, that it did; else nothing."""
+    if not verdict.overruled:
+        return ""
+    other = "B" if verdict.choice == "A" else "A"
+    return (f"What was measured decided: the language model alone preferred {other}, "
+            "and its reasons may argue for it.")
 
 
 def table(verdict: Verdict) -> list[Row]:
@@ -97,36 +110,38 @@ def table(verdict: Verdict) -> list[Row]:
         reason = reasons.get(question.key, "")
         differing = [other[question.key] for other in others if other[question.key] != answer]
         rows.append(Row(question.ask, _SAID[answer], _LEANS.get(answer),
-                        f"{reason[:1].upper()}{reason[1:]}",
-                        _SAID[differing[0]] if differing else None))
+                        _capital(reason),
+                        _SAID[differing[0]] if differing else None,
+                        cited_words(question.key, verdict.evidence)))
     return rows
 
 
 def lines(reasoning: str) -> list[tuple[str, str]]:
     """Reasoning, finished or still being written, as (question key, facts) pairs.
 
-    The judgement at a line's end is cut off: the page shows it in words beside the facts.
+    The judgement at a line's end and the evidence that it cites are cut off: the page shows both
+    in words beside the facts.
     """
     said = []
     for line in reasoning.splitlines():
         key, colon, facts = line.strip().partition(":")
         if not colon or key not in SHORT:
             key, facts = "", line
+        if key:
+            facts = prose(facts.strip())
         if key == "click":
             facts = _KEYS.sub(lambda name: SHORT[name[0]].lower().removeprefix("fits "), facts)
-        said.append((key, re.sub(r"\s*\b(?:A[<=>]B|yes|no)\s*$", "", facts).strip()))
+        said.append((key, re.sub(r"\s*\b(?:A[<=>]B|yes|no)\s*$", "", facts).strip().lstrip(". ")))
     return [(key, facts) for key, facts in said if key or facts]
 
 
-def seen(observation: str) -> tuple[list[Seen], str]:
-    """An observation as meters and a remainder: `size 63 like handbag` -> size 0.7, "handbag".
+def seen(image: ImageEvidence) -> tuple[list[Seen], str]:
+    """An image's degrees as meters, and what it looks like."""
+    meters = [Seen(_capital(_PROPERTY[name].label), degree / TOP,
+                   f"0: {_PROPERTY[name].low}; {TOP}: {_PROPERTY[name].high}")
+              for name, degree in image.degrees.items()]
+    return meters, image.class_name
 
-    Text in another form comes back whole as the remainder.
-    """
-    facts, like, looks = observation.partition(" like ")
-    meters = [Seen(_SEEN.get(name, name.replace("_", " ").capitalize()),
-                   min(1.0, int(degree) / (10 * TOP)), _ENDS.get(name, f"0 to {TOP}"))
-              for name, degree in _DEGREE.findall(facts)]
-    if not meters:
-        return [], observation
-    return meters, looks if like else ""
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"

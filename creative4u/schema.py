@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Side = Literal["A", "B"]
 Choice = Literal["A", "B", "tie", "inconclusive"]
+OrderChoice = Literal["A", "B", "tie"]  # a tie only where both images are one picture
 Order = Literal["AB", "BA"]
 YesNo = Literal["yes", "no"]
 Comparison = Literal["A>B", "A=B", "A<B"]
@@ -35,7 +36,7 @@ class ProtocolAnswers(Record):
     layout: Comparison
     subject: Comparison
     background: Comparison
-    click: Side
+    click: OrderChoice
 
 
 class Creative(Record):
@@ -75,18 +76,75 @@ class CreativePair(Record):
         return value.strip()
 
 
-class OrderVerdict(Record):
+class ImageEvidence(Record):
+    """What was measured, read and recognised in one image, beside the language model.
+
+    `degrees` are levels from 0 to 9 by property (`selector.observations` says what the ends mean),
+    unrounded. `text_lines` are the legible lines of text on it, None where nobody read.
+    `class_name` is what a classifier of photographs takes it for, with `class_probability`.
+    """
+
+    degrees: dict[str, float]
+    text_lines: tuple[str, ...] | None = None
+    class_name: str = ""
+    class_probability: float | None = Field(None, ge=0, le=1)
+
+
+class PairEvidence(Record):
+    """The evidence on both images, and what it says about the choice.
+
+    `contributions` are log odds for A by property, unrounded. `log_odds` is their sum in whole
+    tenths, at least one tenth for the side that leads: the number that the prompt states, and that
+    judging and calibration both use. Without evidence curves there are none, and it is 0.
+    """
+
+    A: ImageEvidence
+    B: ImageEvidence
+    contributions: dict[str, float] = Field(default_factory=dict)
+    log_odds: float = 0.0
+
+    def of(self, side: Side) -> ImageEvidence:
+        """One image's evidence."""
+        return self.A if side == "A" else self.B
+
+    def swapped(self) -> PairEvidence:
+        """The same evidence with A and B exchanged; its own inverse."""
+        contributions = {name: 0.0 - value for name, value in self.contributions.items()}
+        return PairEvidence(
+            A=self.B, B=self.A, contributions=contributions, log_odds=0.0 - self.log_odds
+        )
+
+
+class Experts(Record):
+    """The two experts behind a choice, in log odds for A; None where no model was asked.
+
+    `log_odds_lm` is the language model's own, as it gave them (its position bias is in each order,
+    and cancels in the mean of both). `log_odds` is what both come to after calibration.
+    `overruled`: the evidence decided against the side that the language model preferred.
+    """
+
+    log_odds_lm: float | None = None
+    log_odds_evidence: float | None = None
+    log_odds: float | None = None
+    overruled: bool = False
+
+
+class OrderVerdict(Experts):
     """One presentation order's outcome, told in the user's own A and B."""
 
     order: Order
-    choice: Side
+    choice: OrderChoice
     probability_a: float = Field(ge=0, le=1)
     answers: ProtocolAnswers
     reasoning: str
 
 
-class Verdict(Record):
-    """Hold what `creative4u select --json` prints: a choice, its probability and its reasons."""
+class Verdict(Experts):
+    """Hold what `creative4u select` prints; the experts' log odds are means over the orders.
+
+    `probability_a` is the mean of the orders' probabilities. `observations` is the evidence as the
+    prompt words it.
+    """
 
     choice: Choice
     confidence: float = Field(ge=0.5, le=1)
@@ -94,6 +152,7 @@ class Verdict(Record):
     consistent: bool
     answers: ProtocolAnswers
     observations: dict[Side, str] | None = None
+    evidence: PairEvidence | None = None
     reasoning: str
     orders: tuple[OrderVerdict, ...]
     model: str

@@ -135,7 +135,7 @@ def judge_config(recipe: Recipe) -> JudgeConfig:
         if not is_file(recipe.weights):
             raise InputError(f"no {recipe.weights}; make it with `creative4u rft weigh`")
         try:
-            found["weights"] = json.loads(read_text(recipe.weights))
+            found["evidence_curves"] = json.loads(read_text(recipe.weights))
         except ValueError as error:
             raise InputError(f"{recipe.weights}: not what `rft weigh` wrote: {error}") from None
     return JudgeConfig.model_validate(found | recipe.judge)

@@ -48,6 +48,7 @@ def test_the_first_screen_is_what_the_shipped_model_says() -> None:
 
 def _said(text: str) -> list[str]:
     """The words without what another processor may round otherwise: degrees, confidence, time."""
-    lines = [line.rstrip() for line in text.splitlines() if not re.match(r"[AB] shows: ", line)]
-    plain = [re.sub(r"confidence [\d.]+|[\d.]+ s\)", "", line) for line in lines]
-    return [line for line in plain if line and not line[0].isdigit()]
+    table, _, rest = text.partition("\nA shows: ")
+    lines = [*table.splitlines(), "Choice: " + rest.partition("\nChoice: ")[2].strip()]
+    plain = [re.sub(r"confidence [\d.]+|[\d.]+ s\)", "", line.rstrip()) for line in lines]
+    return [line for line in plain if line]

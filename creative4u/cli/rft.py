@@ -189,7 +189,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which split is judged.")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="How many pairs of it.")] = None,
     validation: Annotated[
-        int, typer.Option(min=0, help="Validation pairs to fit the temperature on; 0: none.")
+        int, typer.Option(min=0, help="Validation pairs to refit the calibration on; 0: none.")
     ] = 0,
     before: Annotated[
         Path | None, typer.Option(help="Another model's verdicts on the same pairs.")

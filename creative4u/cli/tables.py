@@ -1,4 +1,4 @@
-"""Print verdicts, rankings and metrics as small tables on standard output."""
+"""Show answers as small tables on standard output."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from creative4u.schema import Verdict
+from creative4u.selector.plain_words import cited_words, image_words
+from creative4u.selector.protocol.completion import prose
 from creative4u.selector.protocol.questions import QUESTIONS
 
 _NARROW: Any = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}
@@ -30,14 +32,25 @@ def show_verdict(verdict: Verdict, console: Console | None = None) -> None:
     reasons = _reasons(verdict.reasoning)
     for question in QUESTIONS[:-1]:
         said = answers[question.key]
-        why = reasons.get(question.key, "").removesuffix(f" {said}")
+        own = prose(reasons.get(question.key, "")).removesuffix(f" {said}")
+        why = "; ".join(part for part in (cited_words(question.key, verdict.evidence), own) if part)
         table.add_row(question.ask, _SIGNS.get(said, said), Text(why))
     console.print(table)
-    for side, seen in (verdict.observations or {}).items():
-        console.print(Text(f"{side} shows: {seen}"))
+    if verdict.evidence is not None:
+        console.print(Text(f"A shows: {image_words(verdict.evidence.A)}"))
+        console.print(Text(f"B shows: {image_words(verdict.evidence.B)}"))
+    if verdict.log_odds_lm is not None:
+        experts = {"evidence": verdict.log_odds_evidence, "language model": verdict.log_odds_lm,
+                   "both, calibrated": verdict.log_odds}  # fmt: skip
+        said = ", ".join(f"{name} {value or 0.0:+.1f}" for name, value in experts.items())
+        console.print(Text(f"Log odds for A: {said}"))
     agree = "both orders agree" if verdict.consistent else "the orders disagree"
     if len(verdict.orders) == 1:
         agree = "one order only"
+    if verdict.answers.click == "tie":
+        agree = "one picture, so the model was not asked"
+    if verdict.overruled:
+        agree += ", the evidence decided against the language model"
     console.print(Text(f"Choice: {verdict.choice}", "bold"), end="")
     console.print(Text(f"  confidence {verdict.confidence:.2f}, {agree}"), end="")
     console.print(Text(f"  ({verdict.model}, {verdict.seconds:.1f} s)", "dim"))

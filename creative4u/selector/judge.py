@@ -1,11 +1,10 @@
-"""Judge requests (two images, title, queries): both orders of each in one batch."""
+"""Judge requests (two images, title, queries): a Verdict each, both orders in one batch."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,18 +12,15 @@ from typing import Protocol
 from PIL.Image import Image
 
 from creative4u.errors import Creative4UError
-from creative4u.images import image_hash
-from creative4u.schema import Order, Side, Verdict
+from creative4u.schema import ImageEvidence, Order, PairEvidence, Side, Verdict
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.evidence.properties import TOP, Match, Observation, Shown, shown
-from creative4u.selector.evidence.query_match import met
-from creative4u.selector.evidence.weighing import differences, weighed
+from creative4u.selector.observer import Extractor, Observer
 from creative4u.selector.protocol.backend import Backend, OnText, Prompt
 from creative4u.selector.protocol.completion import parse, swap_sides
 from creative4u.selector.protocol.prompt import clean_request, comparison_messages
-from creative4u.selector.verdict import Judged, verdict
+from creative4u.selector.same_picture import Likeness, likeness
+from creative4u.selector.verdict import SIDES, Judged, tie, verdict
 
-SEEN = 4096  # observations kept, an image each
 BOTH: tuple[Order, Order] = ("AB", "BA")
 
 
@@ -40,10 +36,10 @@ class PairRequest:
 
 @dataclass(frozen=True)
 class Observed:
-    """A streamed event: what was seen in one image."""
+    """A streamed event: the evidence on one image."""
 
     side: Side
-    text: str
+    evidence: ImageEvidence
 
 
 @dataclass(frozen=True)
@@ -55,20 +51,6 @@ class Reasoning:
 
 
 OnEvent = Callable[[Observed | Reasoning], None]
-
-
-class Evidence(Protocol):
-    """What is measured and recognised beside the model, from `evidence.image_evidence`."""
-
-    def seen(
-        self, images: Sequence[Image], probe: bool
-    ) -> list[tuple[dict[str, float], dict[str, float]]]: ...
-
-    def looks_like(self, images: Sequence[Image]) -> list[str]: ...
-
-    def read(self, images: Sequence[Image]) -> list[tuple[str, ...]]: ...
-
-    def match(self, image: Image, title: str, queries: tuple[str, ...]) -> Match: ...
 
 
 class Selects(Protocol):
@@ -84,13 +66,12 @@ class Selects(Protocol):
 class Judge:
     """A backend, what is shown to it, and how its two orders become one verdict. Thread-safe."""
 
-    def __init__(self, backend: Backend, config: JudgeConfig, evidence: Evidence) -> None:
+    def __init__(self, backend: Backend, config: JudgeConfig, extractor: Extractor) -> None:
         self.backend = backend
         self.config = config
-        self.evidence = evidence
         self.model = backend.name
-        self._lock = threading.Lock()
-        self._seen: OrderedDict[str, Observation] = OrderedDict()
+        self._observer = Observer(backend, config, extractor)
+        self._lock = threading.Lock()  # not held while the backend completes
 
     def select(
         self, request: PairRequest, both_orders: bool = True, on_event: OnEvent | None = None
@@ -129,139 +110,92 @@ class Judge:
         """Judge pairs in one batch; a pair that fails is its own error, the others go on."""
         return self._judge(requests, BOTH if both_orders else BOTH[:1], on_event)
 
+    def evidence(self, request: PairRequest) -> PairEvidence | None:
+        """The evidence on a pair, as its prompts state it; None in the paper's single pass."""
+        title, queries = self._words(request)
+        with self._lock:
+            self._observer.observe([request.image_a, request.image_b])
+            return self._observer.pair(request.image_a, request.image_b, title, queries)
+
     def prompts(self, request: PairRequest, orders: Sequence[Order] = BOTH) -> list[Prompt]:
         """The judge's own prompts of one pair, an order each; training rows are made of these."""
-        return self.asked(request, orders)[0]
+        return self._prompts(request, orders, self.evidence(request))
 
-    def asked(
-        self, request: PairRequest, orders: Sequence[Order] = BOTH
-    ) -> tuple[list[Prompt], dict[Side, str] | None]:
-        """The prompts of one pair, and the facts of each side that stand in them."""
-        with self._lock:
-            self._observe([request.image_a, request.image_b])
-            return self._ask(request, orders)
-
-    def shown(self, request: PairRequest) -> dict[Side, Shown] | None:
-        """What is told of each side, degrees unrounded; None in the paper's single pass."""
-        title, queries = clean_request(request.title, request.queries, self.backend.special_tokens)
-        with self._lock:
-            self._observe([request.image_a, request.image_b])
-            return self._facts(request, title, queries)
-
-    def apart(self, first: Shown, second: Shown) -> str:
-        """What tells two images apart, as the prompt has it: weighed where there are weights."""
-        if not self.config.weights:
-            return differences(first.text, second.text)
-        return weighed(first.degrees, second.degrees, self.config.weights)
+    def tie(self, request: PairRequest, orders: Sequence[Order] = BOTH) -> Verdict | None:
+        """The verdict on a pair of one picture, without asking the model; None for any other."""
+        began = time.perf_counter()
+        alike = likeness(request.image_a, request.image_b)
+        if alike is None:
+            return None
+        evidence = self.evidence(request)
+        return tie(alike, orders, self.model, time.perf_counter() - began, evidence)
 
     def _judge(
         self, requests: Sequence[PairRequest], orders: Sequence[Order], on_event: OnEvent | None
     ) -> list[Verdict | Creative4UError]:
         began = time.perf_counter()
         failed: dict[int, Creative4UError] = {}
-        facts: dict[int, dict[Side, str] | None] = {}
+        alike: dict[int, Likeness] = {}
+        known: dict[int, PairEvidence | None] = {}
         prompts: list[Prompt] = []
         asked: list[tuple[int, Order]] = []
-        with self._lock:  # not while the backend completes: one behind servers takes many calls
-            self._observe([image for r in requests for image in (r.image_a, r.image_b)])
-            for number, request in enumerate(requests):
-                try:
-                    made, facts[number] = self._ask(request, orders)
-                except Creative4UError as error:
-                    failed[number] = error
-                    continue
-                prompts += made
-                asked += [(number, order) for order in orders]
+        with self._lock:
+            self._observer.observe([image for r in requests for image in (r.image_a, r.image_b)])
+        for number, request in enumerate(requests):
+            try:
+                known[number] = evidence = self.evidence(request)
+            except Creative4UError as error:
+                failed[number] = error
+                continue
+            if (found := likeness(request.image_a, request.image_b)) is not None:
+                alike[number] = found
+                continue
+            prompts += self._prompts(request, orders, evidence)
+            asked += [(number, order) for order in orders]
         if on_event is not None:
-            for seen in facts.values():
-                for side, text in (seen or {}).items():
-                    on_event(Observed(side, text))
+            for shown in filter(None, known.values()):
+                for side in SIDES:
+                    on_event(Observed(side, shown.of(side)))
         completions = self.backend.complete(prompts, _told(asked, on_event)) if prompts else []
-        judged: dict[int, list[Judged]] = {number: [] for number in facts}
+        judged: dict[int, list[Judged]] = {number: [] for number, _ in asked}
         for (number, order), prompt, completion in zip(asked, prompts, completions, strict=True):
             try:
                 if isinstance(completion, Creative4UError):
                     raise completion
-                judged[number].append(
-                    Judged(order, parse(completion.text), completion.logit_a, prompt.weighed)
-                )
+                judged[number].append(Judged(
+                    order, parse(completion.text), completion.logit_a, prompt.evidence_log_odds
+                ))  # fmt: skip
             except Creative4UError as error:
                 failed.setdefault(number, error)
         seconds = (time.perf_counter() - began) / max(1, len(requests))
-        return [
-            failed[number]
-            if number in failed
-            else verdict(judged[number], self.config, self.model, seconds, facts[number])
-            for number in range(len(requests))
-        ]
+        outcomes: list[Verdict | Creative4UError] = []
+        for number in range(len(requests)):
+            if number in failed:
+                outcomes.append(failed[number])
+            elif number in alike:
+                outcomes.append(tie(alike[number], orders, self.model, seconds, known[number]))
+            else:
+                outcomes.append(
+                    verdict(judged[number], self.config, self.model, seconds, known[number])
+                )
+        return outcomes
 
-    def _ask(
-        self, request: PairRequest, orders: Sequence[Order]
-    ) -> tuple[list[Prompt], dict[Side, str] | None]:
-        """One prompt an order, and the facts that stand in them; raises InputError."""
-        title, queries = clean_request(request.title, request.queries, self.backend.special_tokens)
-        seen = self._facts(request, title, queries)
-        images = {"A": request.image_a, "B": request.image_b}
+    def _words(self, request: PairRequest) -> tuple[str, tuple[str, ...]]:
+        return clean_request(request.title, request.queries, self.backend.special_tokens)
+
+    def _prompts(
+        self, request: PairRequest, orders: Sequence[Order], evidence: PairEvidence | None
+    ) -> list[Prompt]:
+        title, queries = self._words(request)
         made = []
-        for first, second in orders:
-            told, apart = None, None
-            if seen is not None:
-                of_first, of_second = seen[first], seen[second]  # type: ignore[index]
-                told = (of_first.text, of_second.text)
-                apart = self.apart(of_first, of_second) if self.config.weights else None
-            messages = comparison_messages(title, queries, told, self.config.instructions, apart)
-            made.append(Prompt(messages, (images[first], images[second])))
-        return made, {side: told.text for side, told in seen.items()} if seen else None
-
-    def _observe(self, images: Sequence[Image]) -> None:
-        """Fill the cache with what each new image shows, all new ones in one batch."""
-        if not self.config.facts:
-            return
-        new = {
-            key: image
-            for key, image in ((image_hash(i), i) for i in images)
-            if key not in self._seen
-        }
-        if not new:
-            return
-        pictures = list(new.values())
-        none: list[dict[str, float]] = [{} for _ in pictures]
-        probed = self.config.observe == "probe"
-        asked = self.backend.observe(pictures) if self.config.observe == "model" else none
-        looked = list(zip(none, none, strict=True))
-        if probed or self.config.measure:
-            looked = self.evidence.seen(pictures, probed)
-        likes = self.evidence.looks_like(pictures) if self.config.match else [""] * len(pictures)
-        reads: Sequence[tuple[str, ...] | None] = [None] * len(pictures)
-        if self.config.read:
-            reads = self.evidence.read(pictures)
-        for key, told, (of_probe, of_pixels), like, lines in zip(
-            new, asked, looked, likes, reads, strict=True
-        ):
-            self._seen[key] = Observation(
-                asked=of_probe if probed else told,
-                measured=of_pixels if self.config.measure else {},
-                looks_like=like,
-                reads=lines,
-            )
-        while len(self._seen) > max(SEEN, len(images)):
-            self._seen.popitem(last=False)
-
-    def _facts(
-        self, request: PairRequest, title: str, queries: tuple[str, ...]
-    ) -> dict[Side, Shown] | None:
-        """The facts of each side, or None in the paper's single pass."""
-        if not self.config.facts:
-            return None
-        said: dict[Side, Shown] = {}
-        sides: tuple[tuple[Side, Image], ...] = (("A", request.image_a), ("B", request.image_b))
-        for side, image in sides:
-            seen = self._seen[image_hash(image)]
-            match = self.evidence.match(image, title, queries) if self.config.match else Match()
-            if seen.reads is not None and queries:
-                match = match.model_copy(update={"words": TOP * met(queries, seen.reads)})
-            said[side] = shown(seen, match)
-        return said
+        for order in orders:
+            images = (request.image_a, request.image_b)
+            shown = evidence
+            if order == "BA":
+                images, shown = images[::-1], evidence.swapped() if evidence else None
+            messages = comparison_messages(title, queries, shown, self.config.instructions)
+            made.append(Prompt(messages, images, shown))
+        return made
 
 
 def _told(asked: list[tuple[int, Order]], on_event: OnEvent | None) -> OnText | None:

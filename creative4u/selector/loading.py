@@ -27,7 +27,7 @@ from creative4u.selector.backends.server_pool import Patience, is_url
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
 from creative4u.selector.decoding.bfloat16_layers import halved
 from creative4u.selector.decoding.speculation import UsualLines, read_usual_lines
-from creative4u.selector.evidence.image_evidence import ImageEvidence
+from creative4u.selector.evidence.image_evidence import EvidenceExtractor
 from creative4u.selector.evidence.linear_probe import FILE_NAME as PROBE
 from creative4u.selector.evidence.linear_probe import load_probe
 from creative4u.selector.judge import Judge
@@ -47,9 +47,9 @@ def evidence_hash() -> str:
 
 
 @functools.cache
-def evidence() -> ImageEvidence:
-    """The process's one ImageEvidence, with the shipped probe."""
-    return ImageEvidence(load_probe(embedded_adapter()))
+def evidence() -> EvidenceExtractor:
+    """The process's one EvidenceExtractor, with the shipped probe."""
+    return EvidenceExtractor(load_probe(embedded_adapter()))
 
 
 @functools.cache

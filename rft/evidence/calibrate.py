@@ -1,13 +1,12 @@
-"""Fit position bias, language model scale and evidence weight on labelled held-out verdicts.
+"""Fit how a model's log odds become a probability, on labelled verdicts of held-out pairs.
 
 Run: creative4u rft calibrate verdicts.jsonl --model runs/sft-160m/1-pairs
 
-What is shown first is given some log odds for nothing; over both orders of the same pairs an even
-judge gives none, so their mean is that lean, and no label is needed to see it. Then one number
-divides the log odds of both orders before they are averaged (temperature scaling, Guo et
-al. 2017, on the judge's own average), and the log odds that the weighed differences come to are
-added as another expert's (Hinton 2002, products of experts; both numbers are those of the least
-log loss).
+Position bias: averaged over both orders an unbiased judge gives the image shown first log odds of
+zero, so the mean is the bias; estimating it needs no labels. Then two numbers join the experts
+(`verdict.fuse`): a scale that divides the language model's log odds (temperature scaling, Guo et
+al. 2017) and a weight of the evidence's (Hinton 2002, products of experts); both are those of the
+least log loss of the judge's own average over both orders.
 """
 
 from __future__ import annotations
@@ -17,109 +16,85 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, logit
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from creative4u.errors import InputError
 from creative4u.metrics import expected_calibration_error, log_loss
-from creative4u.selector.config import FILE_NAME, read_config
-from creative4u.selector.evidence.weighing import summed
+from creative4u.selector.config import FILE_NAME, JudgeConfig, read_config
+from rft.evidence.experts import FIRST, Floats, fused, log_odds
 
 LEAST = 20  # verdicts; fewer say nothing about doubt
-BOUNDS = (0.05, 50.0)  # of the temperature
-MOST = 2.0  # of the prior
-Floats = npt.NDArray[np.float64]
+SCALES = (0.05, 50.0)  # of the language model
+MOST = 2.0  # weight of the evidence
+FITTED = ("position_bias", "lm_scale", "evidence_weight")
 
 
-def fit_temperature(odds: Floats, label_a: Floats) -> float:
-    """The temperature T of the least log loss of mean(sigmoid(odds / T)).
-
-    Args:
-        odds: (n, orders) log odds of A, untempered, in the user's own A and B.
-        label_a: (n,) 1 where A was clicked more.
-    """
-
-    def loss(log_t: float) -> float:
-        return log_loss(expit(odds / np.exp(log_t)).mean(1), label_a)
-
-    found = minimize_scalar(loss, bounds=tuple(np.log(BOUNDS)), method="bounded")
-    return float(np.exp(found.x))
-
-
-def first_lean(odds: Floats) -> float:
+def position_bias(lm: Floats) -> float:
     """The mean log odds given to what is shown first.
 
     Args:
-        odds: (n, 2) log odds of A in the orders AB and BA; an even judge has equal columns.
+        lm: (n, 2) log odds of A in the orders AB and BA; an even judge has equal columns.
     """
-    return float((odds[:, 0] - odds[:, 1]).mean() / 2)
+    return float((FIRST * lm).mean())
 
 
 def fit_experts(
-    odds: Floats, sums: Floats, label_a: Floats, counts: Floats
-) -> tuple[float, float]:
-    """The temperature T and the prior P of the least log loss of mean(sigmoid(odds / T + P sum)).
+    lm: Floats, evidence: Floats, label_a: Floats, counts: Floats, config: JudgeConfig
+) -> JudgeConfig:
+    """`config` with the position bias, scale and weight of the least log loss.
 
     Args:
-        odds: (n, orders) log odds of A, untempered, in the user's own A and B.
-        sums: (n,) what the weighed differences come to for A, log odds; where all are 0, P is 0.
+        lm, evidence: (n, 2) log odds of A by order; where all evidence is 0 its weight is 0.
         label_a: (n,) 1 where A was clicked more.
         counts: (n,) how much each row counts.
     """
+    unbiased = config.model_copy(update={"position_bias": position_bias(lm)})
+
+    def at(point: Floats) -> JudgeConfig:
+        fitted = {"lm_scale": float(np.exp(point[0])), "evidence_weight": float(point[1])}
+        return unbiased.model_copy(update=fitted)
 
     def loss(point: Floats) -> float:
-        of_a = expit(odds / np.exp(point[0]) + point[1] * sums[:, None]).mean(1)
-        of_a = of_a.clip(1e-9, 1 - 1e-9)
+        of_a = expit(fused(lm, evidence, at(point))).mean(1).clip(1e-9, 1 - 1e-9)
         return float(-counts @ (label_a * np.log(of_a) + (1 - label_a) * np.log(1 - of_a)))
 
-    prior = (0.0, MOST if sums.any() else 0.0)
-    bounds = [(np.log(BOUNDS[0]), np.log(BOUNDS[1])), prior]
-    starts = [np.array([log_t, min(p, prior[1])]) for log_t in (0.0, 1.5, 3.0) for p in (0.1, 0.6)]
+    most = MOST if evidence.any() else 0.0
+    bounds = [(np.log(SCALES[0]), np.log(SCALES[1])), (0.0, most)]
+    starts = [np.array([scale, min(w, most)]) for scale in (0.0, 1.5, 3.0) for w in (0.1, 0.6)]
     found = [minimize(loss, start, method="L-BFGS-B", bounds=bounds) for start in starts]
-    best = min(found, key=lambda one: float(one.fun)).x
-    return float(np.exp(best[0])), float(best[1])
+    return at(min(found, key=lambda one: float(one.fun)).x)
 
 
 def calibrate(
     rows: Iterable[dict[str, Any]], model: Path, *more: Iterable[dict[str, Any]]
 ) -> dict[str, float]:
-    """Fit on verdict rows that have labels, write creative4u.json, say before and after.
+    """Fit on verdict rows that have labels, write creative4u.json, give figures before and after.
 
-    The rows may have been judged with any lean, temperature and prior: they are read from the
-    model's config and taken out first. What the weighed differences come to is read from the last
-    line of each reasoning. `more` are further files; every file counts the same in sum. Raises
-    InputError where fewer than LEAST rows can be used.
+    Both experts' log odds stand in the rows as they were, so any calibration may have judged them;
+    pairs of one picture are left out. `more` are further files; every file counts the same in sum.
+    Raises InputError where fewer than LEAST rows can be used, or the rows hold no log odds.
     """
     config = read_config(model)
-    files = [[row for row in file if row.get("label") and len(row.get("orders", ())) == 2]
-             for file in (rows, *more)]
+    files = [[row for row in file if row.get("label") and len(row.get("orders", ())) == 2
+              and row["choice"] != "tie"] for file in (rows, *more)]
     used = [row for file in files for row in file]
     if len(used) < LEAST:
         raise InputError(f"got {len(used)} labelled verdicts of both orders; at least {LEAST}")
-    told = np.array([[order["probability_a"] for order in row["orders"]] for row in used])
+    lm, evidence = log_odds(used)
+    if np.isnan(lm).any():
+        raise InputError("a verdict holds no log_odds_lm: it was judged before it was kept; "
+                         "judge the pairs again")
     label = np.array([row["label"] == "A" for row in used], float)
     counts = np.array([max(map(len, files)) / len(file) for file in files for _ in file])
-    sums = np.array([
-        np.mean([summed(order.get("reasoning", "")) for order in row["orders"]]) for row in used
-    ])  # fmt: skip
-    place = np.array([1.0, -1.0])  # A stands first in AB, last in BA
-    judged = logit(told.clip(1e-12, 1 - 1e-12))  # (n, 2)
-    own = (judged - config.prior * sums[:, None]) * config.temperature
-    raw = own + config.first_lean * place
-    lean = first_lean(raw)
-    odds = raw - lean * place
-    temperature, prior = fit_experts(odds, sums, label, counts)
-    fitted = {"first_lean": round(lean, 4), "temperature": round(temperature, 4),
-              "prior": round(prior, 4)}
+    fitted = fit_experts(lm, evidence, label, counts, config)
+    kept = {name: round(getattr(fitted, name), 4) for name in FITTED}
     (model / FILE_NAME).write_text(
-        config.model_copy(update=fitted).model_dump_json(indent=2) + "\n", "utf-8"
+        config.model_copy(update=kept).model_dump_json(indent=2) + "\n", "utf-8"
     )
-    figures = {"n": float(len(used)), "first_lean": lean, "temperature": temperature,
-               "prior": prior}
-    after = odds / temperature + prior * sums[:, None]
-    for name, value in (("before", judged), ("after", after)):
-        probability = expit(value).mean(1)
+    figures = {"n": float(len(used))} | {name: getattr(fitted, name) for name in FITTED}
+    for name, one in (("before", config), ("after", fitted)):
+        probability = expit(fused(lm, evidence, one)).mean(1)
         sure = np.maximum(probability, 1 - probability)
         right = (probability > 0.5) == (label == 1)
         figures |= {f"log_loss_{name}": log_loss(probability, label),

@@ -1,4 +1,4 @@
-"""Fit what each degree is worth for the choice on labelled pairs.
+"""Learn how much each degree of the evidence counts for the choice, from labelled pairs.
 
 Run: creative4u rft weigh runs/data/seen/pairs.jsonl --out runs/weights.json
 
@@ -35,8 +35,9 @@ from creative4u.selector.judge import Judge, PairRequest
 from creative4u.selector.loading import evidence_hash
 
 NAMES = tuple(name for key, names in BEARING.items() if key != "click" for name in names)
-FOR = {"words", "query", "title", "whole", "stand_out"}  # more of it never counts against
-AGAINST = {"cover", "dark", "blur", "clutter"}  # more of it never counts for
+# More of it never counts against, and never counts for.
+FOR = {"query_words", "query", "title", "complete", "contrast_with_background"}
+AGAINST = {"occluded", "dark", "blur", "clutter"}
 PENALTIES = (1.0, 10.0, 100.0)  # on squared slopes
 LEAST = 20  # pairs; fewer teach nothing
 KEPT = 200  # pairs between two lines of progress
@@ -55,7 +56,7 @@ def weigh(
 
     A figure under a degree's name is its worth at 9 less its worth at 0.
 
-    What is seen is kept in `out` with suffix .seen.jsonl, where a killed run goes on. Raises
+    What is seen is kept in `out` with suffix .evidence.jsonl, where a killed run goes on. Raises
     InputError where there are too few labelled pairs.
     """
     known, source = [], []
@@ -135,7 +136,7 @@ def _observed(pairs: Sequence[tuple[PairRow, Path]], judge: Judge, out: Path,
 
     What is kept is of one judge; of another, all is looked at again.
     """
-    cache = out.with_suffix(".seen.jsonl")
+    cache = out.with_suffix(".evidence.jsonl")
     own = value_hash([judge.config.model_dump(mode="json"), evidence_hash()])
     out.parent.mkdir(parents=True, exist_ok=True)
     seen: dict[str, Seen] = {}
@@ -159,10 +160,10 @@ def _looked(pairs: Mapping[str, tuple[PairRow, Path]],
             judge: Judge) -> Iterator[tuple[str, Degrees, Degrees]]:
     for content, (pair, folder) in pairs.items():
         images = [load_image(folder / image) for image in (pair.image_a, pair.image_b)]
-        seen = judge.shown(PairRequest(*images, pair.product_title, pair.queries))
+        seen = judge.evidence(PairRequest(*images, pair.product_title, pair.queries))
         if seen is None:
             raise InputError("this judge is shown nothing beside the images; there is no degree")
-        yield content, _rounded(seen["A"].degrees), _rounded(seen["B"].degrees)
+        yield content, _rounded(seen.A.degrees), _rounded(seen.B.degrees)
 
 
 def _rounded(degrees: Mapping[str, float]) -> Degrees:

@@ -1,4 +1,4 @@
-"""Judge pairs with a model and write verdicts, figures, plots and a model card.
+"""Judge a file of pairs with a model, and write verdicts, figures, plots and a model card.
 
 Run: creative4u rft evaluate OUT --pairs DIR/pairs.jsonl --card docs/model-card.md
 
@@ -19,10 +19,11 @@ from creative4u.files.origin import file_hash, is_made_from, note_origin, whole_
 from creative4u.files.pairs_file import good_pairs
 from creative4u.files.verdict_file import read_verdicts
 from creative4u.schema import CreativePair, Side
-from creative4u.selector.config import read_config
+from creative4u.selector.config import PAPER, JudgeConfig, read_config
 from creative4u.selector.loading import EMBEDDED, embedded_adapter, load_judge
 from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
-from rft.report.figures import Judged, evaluate, matched
+from rft.report.figures import evaluate
+from rft.report.judged import Judged, matched
 from rft.report.model_card import card
 from rft.report.plots import draw as draw_plots
 from rft.training.rows import draw
@@ -46,7 +47,7 @@ class Asked:
     model: str | None = None
     split: str = "test"
     limit: int | None = None
-    validation: int = 0  # pairs of the validation split for the temperature; 0 fits none
+    validation: int = 0  # validation pairs to refit the calibration on; 0 fits none
     before: Path | None = None  # verdicts of the model before GRPO, on the same pairs
     rankers: Path | None = None  # what `creative4u data ceiling` wrote
     tag: str | None = None  # only pairs made that way ("queries decide")
@@ -66,8 +67,9 @@ def main(
     rows = judged_split(out, asked, asked.split, asked.limit)
     validation = judged_split(out, asked, "validation", asked.validation)
     before = list(read_verdicts(asked.before)) if asked.before else []
-    found = evaluate(rows, known, validation, before, _temperature(asked.model))
-    judged = matched(rows, known)
+    config = _config(asked.model)
+    found = evaluate(rows, known, validation, before, config)
+    judged = matched(rows, known, config)
     found["pairs"] = f"{len(rows)} pairs of the {asked.split} split of {asked.pairs}"
     found["model"] = asked.model or EMBEDDED
     if checks is not None:
@@ -133,12 +135,12 @@ def reasons(judged: Judged, checks: Callable[[], Checks]) -> dict[str, Any]:
     own, chance = checks(), checks()
     pairs = judged.pairs
     for row, pair, other in zip(judged.rows, pairs, [*pairs[1:], pairs[0]], strict=True):
-        for order in row["orders"]:
+        for order in row["orders"] if row["choice"] != "tie" else ():
             own.add(order["reasoning"], pair, order["choice"])
             chance.add(order["reasoning"], other, order["choice"])
     return own.figures() | {"chance": chance.figures()}
 
 
-def _temperature(model: str | None) -> float:
+def _config(model: str | None) -> JudgeConfig:
     folder = embedded_adapter() if model is None else Path(model)
-    return read_config(folder).temperature if folder.is_dir() else 1.0
+    return read_config(folder) if folder.is_dir() else PAPER

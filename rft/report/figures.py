@@ -1,6 +1,6 @@
-"""Compute every figure of a judge from verdicts and what is known of their pairs.
+"""Count every figure of a judge from its verdicts and the pairs that they are of.
 
-Run: creative4u rft evaluate verdicts.jsonl --pairs DIR/pairs.jsonl --card docs/model-card.md
+`creative4u rft evaluate` judges and then counts with this.
 
 Intervals are 95 % percentile bootstraps over products, not pairs: pairs of one product share their
 images. A figure that nothing can be counted for is nan. Orders are told in the user's own A and B.
@@ -9,66 +9,26 @@ images. A figure that nothing can be counted for is nan. Orders are told in the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from creative4u.errors import InputError
 from creative4u.metrics import expected_calibration_error
 from creative4u.schema import CreativePair
+from creative4u.selector.config import PAPER, JudgeConfig
 from creative4u.selector.protocol.questions import KEYS
-from rft.evidence.calibrate import LEAST, fit_temperature
+from rft.evidence.calibrate import FITTED, LEAST, fit_experts
+from rft.evidence.experts import Floats, fused
+from rft.report.judged import Judged, Row, matched, matched_or_none
 
-Floats = npt.NDArray[np.float64]
-Row = Mapping[str, Any]
 Figure = Callable[[npt.NDArray[np.int64]], float]  # row numbers, repeats allowed -> one number
 GAPS = (0.6, 1.0, 1.5, 2.5, np.inf)  # of the higher CTR over the lower, less one
 ROUNDS = 1000
 ASKED = KEYS[:-1]  # the questions beside the choice
 BAD_FORM = ("unparsable", "truncated", "bad_completion")
-
-
-@dataclass
-class Judged:
-    """Verdict rows without errors as columns; `order_*` have an entry for each order."""
-
-    rows: list[Row]
-    pairs: list[CreativePair]
-    label_a: Floats = field(init=False)  # (N,)
-    odds: Floats = field(init=False)  # (N, orders) log odds of A, as told
-    right: Floats = field(init=False)  # (N, orders)
-
-    def __post_init__(self) -> None:
-        self.label_a = np.array([pair.label == "A" for pair in self.pairs], float)
-        told = [[order["probability_a"] for order in row["orders"]] for row in self.rows]
-        self.odds = logit(np.array(told, float).clip(1e-12, 1 - 1e-12))
-        self.right = np.array(
-            [[order["choice"] == pair.label for order in row["orders"]]
-             for row, pair in zip(self.rows, self.pairs, strict=True)], float,
-        )  # fmt: skip
-
-    def sureness(self, temperature: float = 1.0) -> tuple[Floats, Floats]:
-        """Confidence in the preferred side, and whether it was right, at a temperature."""
-        probability = expit(self.odds / temperature).mean(1)
-        return np.maximum(probability, 1 - probability), (probability > 0.5) == self.label_a
-
-
-def matched(rows: Sequence[Row], pairs: Mapping[str, CreativePair]) -> Judged:
-    """The rows that have a verdict in both orders and a labelled pair; raises InputError."""
-    kept = [
-        (row, pairs[row["pair_id"]])
-        for row in rows
-        if not row.get("error")
-        and len(row["orders"]) == 2
-        and row["pair_id"] in pairs
-        and pairs[row["pair_id"]].label
-    ]
-    if not kept:
-        raise InputError("no verdict of both orders belongs to a labelled pair of that file")
-    return Judged([row for row, _ in kept], [pair for _, pair in kept])
 
 
 class Bootstrap:
@@ -105,19 +65,19 @@ def evaluate(
     pairs: Mapping[str, CreativePair],
     validation: Sequence[Row] = (),
     before: Sequence[Row] = (),
-    judged_at: float = 1.0,
+    config: JudgeConfig = PAPER,
 ) -> dict[str, Any]:
     """Every figure but the reasoning's quality.
 
     Args:
         rows: verdict rows, errors included.
         pairs: by pair_id, labels and, where known, CTRs and answers.
-        validation: verdict rows of a held-out split, judged with the same model and temperature;
-            the temperature is fitted on them.
+        validation: verdict rows of a held-out split, judged with the same model; the calibration
+            is fitted on them anew.
         before: another model's verdicts (SFT alone) on the same pairs.
-        judged_at: the temperature that the verdicts were told with.
+        config: what the verdicts were judged with.
     """
-    judged = matched(rows, pairs)
+    judged = matched(rows, pairs, config)
     draw = Bootstrap([pair.product_id or pair.pair_id for pair in judged.pairs])
     errors = [row["error"]["code"] for row in rows if row.get("error")]
     bad = sum(code in BAD_FORM for code in errors)
@@ -128,7 +88,8 @@ def evaluate(
         "AA": draw.mean(judged.right),
         "CA": draw.mean(judged.right.min(1)),
         "consistent": draw.mean(judged.right[:, 0] == judged.right[:, 1]),
-        "calibration": calibration(judged, draw, matched_or_none(validation, pairs), judged_at),
+        "experts": experts(judged, draw),
+        "calibration": calibration(judged, draw, matched_or_none(validation, pairs)),
         "questions": questions(judged, draw),
         "by_gap": by_gap(judged, draw),
         "by_tag": by_tag(judged, draw),
@@ -143,31 +104,59 @@ def evaluate(
     return found
 
 
-def matched_or_none(rows: Sequence[Row], pairs: Mapping[str, CreativePair]) -> Judged | None:
-    """`matched`, or None where there are no rows."""
-    return matched(rows, pairs) if rows else None
+def experts(judged: Judged, draw: Bootstrap) -> dict[str, Any]:
+    """AA and CA of each expert alone, beside the judge's on the same pairs.
+
+    An expert that is even gets one half. `overruled` is the share of orders in which the evidence
+    decided against the language model. Rows that do not keep log odds are left out.
+    """
+    known = ~np.isnan(judged.lm).any(1)
+    if not known.any():
+        return {}
+    sign = np.where(judged.label_a == 1, 1.0, -1.0)[:, None]  # (N, 1)
+    overruled = [[float(order.get("overruled", False)) for order in row["orders"]]
+                 for row in judged.rows]  # fmt: skip
+    right = {name: (1 + np.sign(sign * odds)) / 2 for name, odds in judged.alone.items()}
+    right["both"] = np.where(known[:, None], judged.right, np.nan)
+    return {
+        **{name: {"AA": draw.mean(one), "CA": draw.mean(one.min(1))}
+           for name, one in right.items()},
+        "overruled": draw.mean(np.where(known[:, None], overruled, np.nan)),
+    }  # fmt: skip
 
 
-def calibration(
-    judged: Judged, draw: Bootstrap, validation: Judged | None, judged_at: float
-) -> dict[str, Any]:
-    """ECE of untempered odds, and at the temperature of the validation split where there is one."""
+def calibration(judged: Judged, draw: Bootstrap, validation: Judged | None) -> dict[str, Any]:
+    """ECE as told and of each expert alone; and refitted on the validation split, if there is one.
 
-    def ece(temperature: float) -> dict[str, Any]:
-        sure, right = judged.sureness(temperature / judged_at)
-        return draw.of(lambda rows: expected_calibration_error(sure[rows], right[rows]))
+    An expert alone is taken at its word: the language model's log odds without its position bias,
+    not scaled; the evidence's as they are.
+    """
 
-    found: dict[str, Any] = {
-        "judged_at": judged_at,
-        "ece_untempered": ece(1.0),
-        "ece_as_told": ece(judged_at),
-    }
-    if validation is not None and len(validation.rows) >= LEAST:
-        fitted = fit_temperature(validation.odds * judged_at, validation.label_a)
+    def ece(odds: Floats) -> dict[str, Any]:
+        def of(rows: npt.NDArray[np.int64]) -> float:
+            known = rows[~np.isnan(odds[rows]).any(1)]
+            probability = expit(odds[known]).mean(1)
+            sure = np.maximum(probability, 1 - probability)
+            return expected_calibration_error(
+                sure, (probability > 0.5) == (judged.label_a[known] == 1)
+            )
+
+        return draw.of(of)
+
+    found: dict[str, Any] = {"ece_as_told": ece(judged.odds)}
+    if np.isnan(judged.lm).all():
+        return found
+    found |= {f"ece_{name}_alone": ece(odds) for name, odds in judged.alone.items()}
+    if validation is None:
+        return found
+    use = ~np.isnan(validation.lm).any(1)
+    if use.sum() >= LEAST:
+        fitted = fit_experts(validation.lm[use], validation.evidence[use],
+                             validation.label_a[use], np.ones(use.sum()), judged.config)
         found |= {
-            "temperature": fitted,
-            "fitted_on": len(validation.rows),
-            "ece_held_out_temperature": ece(fitted),
+            "refitted": {name: getattr(fitted, name) for name in FITTED},
+            "fitted_on": int(use.sum()),
+            "ece_refitted": ece(fused(judged.lm, judged.evidence, fitted)),
         }
     return found
 

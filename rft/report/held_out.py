@@ -29,7 +29,6 @@ from creative4u.images import load_image, square
 from creative4u.selector.config import JudgeConfig, read_config
 from creative4u.selector.loading import evidence_hash, load_asker
 from creative4u.selector.protocol.completion import parse
-from creative4u.selector.protocol.prompt import weighed_first
 from creative4u.selector.protocol.questions import SIDES
 from creative4u.selector.verdict import Judged, verdict
 from rft.report.figures import evaluate
@@ -75,6 +74,8 @@ def held_out_rows(
     rows = kept_rows(out / ROWS, origin, made)
     if not rows:
         raise InputError(f"{pairs}: no labelled pair of split {split!r}")
+    if any("evidence_log_odds" not in row for row in rows):
+        raise InputError(f"{out / ROWS}: rows without evidence_log_odds; remove it to make it anew")
     return rows
 
 
@@ -120,8 +121,10 @@ def verdicts(told: Sequence[Told], config: JudgeConfig, name: str) -> list[Row]:
     for key, orders in pairs.items():
         pair_id = key.rpartition("#")[0]
         try:
-            judged = [Judged(row["order"], parse(text), _known(odds), weighed_first(row["prompt"]))
-                      for row, text, odds in orders]
+            judged = [
+                Judged(row["order"], parse(text), _known(odds), row["evidence_log_odds"])
+                for row, text, odds in orders
+            ]
         except CompletionError as error:
             found.append({"pair_id": pair_id, "error": {"code": error.code, "message": str(error)}})
             continue
@@ -158,7 +161,7 @@ def main(adapter: Path, pairs: Path, out: Path, split: str, limit: int | None, a
     (out / VERDICTS).write_text("".join(json.dumps(row) + "\n" for row in found), "utf-8")
     figures = evaluate(
         found, {pair.pair_id: pair for pair in good_pairs(pairs)},
-        before=list(read_verdicts(before)) if before else [], judged_at=config.temperature,
+        before=list(read_verdicts(before)) if before else [], config=config,
     )  # fmt: skip
     (out / FIGURES).write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     return figures

@@ -1,4 +1,4 @@
-"""Write a judge's model card in Markdown from its figures."""
+"""Write a judge's model card: Markdown that says what was measured and how."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ formula; nothing in the figures below says how real shoppers click.
 LIMITS = """## Limits
 - Pairs of one product share images; intervals are drawn over products.
 - A pair is in the data only where the CTRs are far apart: close calls are missing.
-- The language model has 135 million parameters. It reads no words in an image; what a text says
-  is beyond it. Its reasons follow a rubric written by hand.
+- The language model has 135 million parameters. It reads no words in an image; a text reader
+  finds them, and of what they say only whether they meet a query counts. Its reasons follow a
+  rubric written by hand.
 - Choices come from what is observed, measured and recognised of each image, degrees in the prompt.
   Where those are wrong, the reasons are wrong in the same way.
 - A title or query cannot give it orders (markup is neutralised), but it can still be misleading.
@@ -38,7 +39,8 @@ LIMITS = """## Limits
 
 def card(name: str, command: str, found: Found) -> str:
     """The whole card."""
-    parts = [INTRO.format(name=name, command=command), _choice(found), _calibration(found)]
+    parts = [INTRO.format(name=name, command=command), _choice(found), _experts(found)]
+    parts.append(_calibration(found))
     parts += [_questions(found), _reasons(found), _groups("By CTR gap", found["by_gap"])]
     parts += [_groups("By how the pair was made", found["by_tag"]), _coverage(found)]
     if found.get("rankers"):
@@ -78,14 +80,33 @@ def _choice(found: Found) -> str:
     return head + table(["figure", "value"], rows) + "\n![figures](model-card.png)\n"
 
 
+def _experts(found: Found) -> str:
+    experts = found["experts"]
+    if not experts:
+        return ""
+    names = {"evidence": "the evidence alone", "lm": "the language model alone",
+             "both": "both, as the model is shipped"}  # fmt: skip
+    rows = [[label, told(experts[name]["AA"]), told(experts[name]["CA"])]
+            for name, label in names.items()]  # fmt: skip
+    return (
+        "## The two experts\nThe choice joins the language model's log odds and those of a "
+        "regression on measured properties, which also stand in its prompt. The evidence decided "
+        f"against the language model in {told(experts['overruled'])} of the orders.\n\n"
+        + table(["judge", "AA", "CA"], rows)
+    )
+
+
 def _calibration(found: Found) -> str:
-    told_of = found["calibration"]
-    rows = [["ECE, untempered", told(told_of["ece_untempered"])],
-            ["ECE, as the model is shipped", told(told_of["ece_as_told"])]]  # fmt: skip
-    if "temperature" in told_of:
+    ece = found["calibration"]
+    rows = [["ECE, as the model is shipped", told(ece["ece_as_told"])]]
+    if "ece_lm_alone" in ece:
+        rows += [["ECE of the language model alone, unscaled", told(ece["ece_lm_alone"])],
+                 ["ECE of the evidence alone", told(ece["ece_evidence_alone"])]]  # fmt: skip
+    if fitted := ece.get("refitted"):
         rows.append([
-            f"ECE at the temperature {told_of['temperature']:.2f} of {told_of['fitted_on']} "
-            "validation pairs", told(told_of["ece_held_out_temperature"]),
+            f"ECE, refitted on {ece['fitted_on']} validation pairs: position bias "
+            f"{fitted['position_bias']:.2f}, scale of the model {fitted['lm_scale']:.2f}, weight "
+            f"of the evidence {fitted['evidence_weight']:.2f}", told(ece["ece_refitted"]),
         ])  # fmt: skip
     return "## Calibration\n" + table(["figure", "value"], rows)
 

@@ -1,4 +1,4 @@
-"""Plot the figures of `rft.report.figures` as one picture with four panels."""
+"""Plot the figures of `rft.report.figures`: one picture with four panels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from rft.report.figures import Judged
+from rft.report.judged import Judged
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -19,7 +19,7 @@ BINS = 5  # of confidence, one half to one
 def draw(found: dict[str, Any], judged: Judged, path: Path) -> None:
     """Calibration, risk and coverage, accuracy by question and by CTR gap."""
     figure, panels = plt.subplots(2, 2, figsize=(10, 7.5))
-    _calibration(panels[0, 0], found, judged)
+    _calibration(panels[0, 0], judged)
     _coverage(panels[0, 1], found)
     _bars(panels[1, 0], found["questions"], "Right answers by question", "commonest")
     _bars(panels[1, 1], found["by_gap"], "AA by CTR gap", None)
@@ -41,11 +41,11 @@ def reliability(
     ]
 
 
-def _calibration(panel: Any, found: dict[str, Any], judged: Judged) -> None:
-    told = found["calibration"]
-    temperature = told.get("temperature", told["judged_at"]) / told["judged_at"]
-    for value, label in ((1 / told["judged_at"], "untempered"), (temperature, "tempered")):
-        rows = reliability(*judged.sureness(value))
+def _calibration(panel: Any, judged: Judged) -> None:
+    curves = {"both, as told": judged.odds, "language model alone": judged.alone["lm"],
+              "evidence alone": judged.alone["evidence"]}  # fmt: skip
+    for label, odds in curves.items():
+        rows = reliability(*judged.sureness(odds))
         panel.plot([r[0] for r in rows], [r[1] for r in rows], "o-", label=label)
     panel.plot([0.5, 1], [0.5, 1], "k:", linewidth=1)
     panel.set(title="Calibration", xlabel="confidence", ylabel="share right")

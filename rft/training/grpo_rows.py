@@ -85,6 +85,7 @@ def order_rows(pairs: Iterable[tuple[CreativePair, Path]], judge: Judge) -> Iter
                 "images": paths[::-1] if turned else paths,
                 "label": MIRROR[pair.label] if turned else pair.label,
                 "order": order,
+                "evidence_log_odds": prompt.evidence_log_odds,  # of the image shown first
                 # a pair drawn twice is told apart, so that no two groups are taken for one
                 "pair_id": f"{pair.pair_id}#{number}",
                 "answers": answers,

@@ -18,12 +18,11 @@ from datasets import Dataset
 from creative4u.errors import InputError
 from creative4u.files.json_rows import strict_rows
 from creative4u.images import load_image, square
-from creative4u.schema import CreativePair
+from creative4u.schema import CreativePair, PairEvidence
 from creative4u.selector.evidence.properties import target
-from creative4u.selector.evidence.weighing import cite
 from creative4u.selector.judge import Judge, PairRequest
 from creative4u.selector.protocol.completion import complete, swap_sides
-from creative4u.selector.protocol.prompt import observation_messages
+from creative4u.selector.protocol.prompt import cited, gaps_text, observation_messages
 from creative4u.selector.protocol.questions import MIRROR
 
 Row = dict[str, Any]
@@ -69,14 +68,12 @@ def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iter
         request = PairRequest(
             load_image(Path(paths[0])), load_image(Path(paths[1])), pair.product_title, pair.queries
         )
-        seen = judge.shown(request)
         told = told_reasoning(pair)
         for order, prompt in zip(ORDERS, judge.prompts(request), strict=True):
             turned = order == "BA"
             said, choice = (swap_sides(told), MIRROR[pair.label]) if turned else (told, pair.label)
-            if seen is not None:
-                first, second = order
-                said = cited(said, judge.apart(seen[first], seen[second]))  # type: ignore[index]
+            if prompt.evidence is not None:
+                said = with_citations(said, prompt.evidence)
             yield {
                 "prompt": prompt.messages,
                 "images": paths[::-1] if turned else paths,
@@ -84,8 +81,8 @@ def pair_rows(pairs: Iterable[CreativePair], folder: Path, judge: Judge) -> Iter
             }
 
 
-def cited(reasoning: str, apart: str) -> str:
-    """The reasoning with the differences that bear on each line told first, as the prompt has them.
+def with_citations(reasoning: str, evidence: PairEvidence) -> str:
+    """The reasoning with the gaps that bear on each line told first, as the prompt has them.
 
     What is copied from the prompt binds a fact to its side; the side that has more of it is told of
     first, and the words and the judgement then follow from what stands right before them (a small
@@ -94,20 +91,20 @@ def cited(reasoning: str, apart: str) -> str:
     lines = []
     for line in reasoning.split("\n"):
         key, _, said = line.partition(": ")
-        evidence = cite(key, apart)
-        if key == "click" and evidence:  # who leads on what follows from the answers; then the sum
-            lines.append(f"{key}: {said}; {evidence}")
+        found = cited(key, evidence)
+        if not found:
+            lines.append(line)
+        elif key == "click":  # who leads on what follows from the answers; then the sum
+            lines.append(f"{key}: {said}; {gaps_text(found)}")
         else:
-            lines.append(
-                f"{key}: {evidence}; {_leader_first(said, evidence)}" if evidence else line
-            )
+            leader = "A" if next(iter(found.values())) > 0 else "B"
+            lines.append(f"{key}: {gaps_text(found)}; {_leader_first(said, leader)}")
     return "\n".join(lines)
 
 
-def _leader_first(said: str, evidence: str) -> str:
+def _leader_first(said: str, leader: str) -> str:
     facts, stop, judgement = said.rpartition(". ")
     clauses = facts.split("; ")
-    leader = evidence.partition("+")[0][-1]
     if len(clauses) == 2 and clauses[1].startswith(f"{leader} "):
         clauses.reverse()
     return "; ".join(clauses) + stop + judgement

@@ -12,8 +12,9 @@ from app import render, wording
 from app.compare import View
 from app.history import Saved
 from creative4u.images import encode
-from creative4u.schema import OrderVerdict
+from creative4u.schema import ImageEvidence, OrderVerdict, PairEvidence
 from creative4u.selector.protocol.questions import QUESTIONS, mirror
+from creative4u.selector.verdict import tie
 
 JPEG = encode(Image.new("RGB", (300, 200), "teal"))
 EVIL = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>"
@@ -61,17 +62,51 @@ def test_half_written_reasoning_is_shown_as_far_as_it_goes() -> None:
     assert wording.lines("title_h") == [("", "title_h")]
 
 
-def test_degrees_become_meters_and_other_text_stays_text() -> None:
-    meters, like = wording.seen("size 63 stand_out 09 edge 45 shine 90 like running shoe")
+def test_degrees_become_meters_in_plain_words() -> None:
+    image = ImageEvidence(
+        degrees={"size": 6.3, "contrast_with_background": 0.9, "edge": 4.5, "text_lines": 9.0},
+        class_name="running shoe")
+    meters, like = wording.seen(image)
     assert [(meter.label, round(meter.share, 2)) for meter in meters] == [
-        ("Product size", 0.7), ("Stands out", 0.1), ("Product at the edge", 0.5),
-        ("Shine", 1.0)]
+        ("Product size", 0.7), ("Contrast with the background", 0.1),
+        ("Subject at the edge", 0.5), ("Lines of text", 1.0)]
+    assert meters[0].scale == "0: a speck; 9: fills the picture"
     assert like == "running shoe"
-    assert wording.seen("A red bag.") == ([], "A red bag.")
+
+
+EVIDENCE = PairEvidence(
+    A=ImageEvidence(degrees={"size": 6.0}, class_name=EVIL), B=ImageEvidence(degrees={"size": 1.0}),
+    contributions={"contrast_with_background": -1.6, "clutter": 0.1}, log_odds=-1.5)
+
+
+def test_what_a_line_cites_is_said_from_the_record_and_not_from_the_text() -> None:
+    lines = reasoning("B").replace(
+        "background: ", "background: stand_out B+16 clutter A+1; ") + "; all B+15"
+    told = verdict("B", evidence=EVIDENCE).model_copy(update={"reasoning": lines})
+    *_, background, last = wording.table(told)
+    assert background.reason == "Nothing between them."
+    assert background.evidence == "contrast with the background +1.6 for B, clutter +0.1 for A"
+    assert last.reason == "B leads on the title, the searches, product."
+    assert last.evidence == "all that was measured +1.5 for B"
+    assert not re.search("stand_out|[AB]\\+", render.protocol(told))
+    for cut in ("stand", "stand_out B", "stand_out B+1", "stand_out B+16"):
+        assert wording.lines(f"background: {cut}") == [("background", "")]
+
+
+def test_one_picture_and_an_overruled_model_are_said() -> None:
+    same = tie("same", ("AB", "BA"), "m", 0.0)
+    copy = tie("copy", ("AB", "BA"), "m", 0.0)
+    assert wording.sureness(same).startswith("Both are the same image, pixel for pixel.")
+    assert wording.sureness(copy).startswith("Both are the same picture, saved again or resized.")
+    assert wording.agreement(same) == wording.agreement(copy)
+    assert "nothing to judge" in render.outcome(same)
+    assert wording.overruled(same) == wording.overruled(verdict("B")) == ""
+    overruled = verdict("B").model_copy(update={"overruled": True})
+    assert "the language model alone preferred A" in render.outcome(overruled)
 
 
 def test_the_report_needs_nothing_but_itself_and_escapes_everything() -> None:
-    told = verdict("A", observations={"A": EVIL, "B": "size 10"}).model_copy(
+    told = verdict("A", evidence=EVIDENCE).model_copy(
         update={"reasoning": f"title_hit: {EVIL} A>B", "model": EVIL})
     page = render.report(Saved("1", datetime(2026, 1, 2, 3, 4), EVIL, (EVIL,),
                                {"A": JPEG, "B": JPEG}, told, "tie"))
@@ -86,9 +121,9 @@ def test_the_report_needs_nothing_but_itself_and_escapes_everything() -> None:
 
 
 def test_what_models_and_visitors_write_is_escaped_on_the_page() -> None:
-    view = View("failed", message=EVIL, observed={"A": EVIL})
+    view = View("failed", message=EVIL, observed={"A": EVIDENCE.A})
     for html in (render.status(view), render.problem(EVIL), render.thinking({"AB": EVIL}, False),
-                 render.cards({"A": JPEG, "B": JPEG}, {"A": EVIL})):
+                 render.cards({"A": JPEG, "B": JPEG}, {"A": EVIDENCE.A})):
         assert "<script" not in html
         assert not _Tags(html).handlers
 

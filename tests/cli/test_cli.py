@@ -21,13 +21,23 @@ from typer.testing import CliRunner
 from creative4u.cli import app
 from creative4u.cli.console import answer
 from creative4u.errors import BackendError, Creative4UError
-from creative4u.schema import OrderVerdict, ProtocolAnswers, Verdict
+from creative4u.schema import (
+    ImageEvidence,
+    OrderVerdict,
+    PairEvidence,
+    ProtocolAnswers,
+    Verdict,
+)
 from creative4u.selector.judge import PairRequest
 
 ANSWERS = ProtocolAnswers(
     same_image="no", too_similar="no", query_hit="A=B", title_hit="A>B", text="A=B", props="A=B",
     layout="A=B", subject="A=B", background="A<B", click="A",
 )  # fmt: skip
+EVIDENCE = PairEvidence(
+    A=ImageEvidence(degrees={"text_lines": 3.0}, class_name="boot [red]"),
+    B=ImageEvidence(degrees={"text_lines": 0.0}),
+)
 REASONS = "title_hit: A shows the whole boot. A>B\nbackground: B is calmer. A<B"
 run = CliRunner().invoke
 
@@ -58,7 +68,7 @@ class Brighter:
         )  # fmt: skip
         return Verdict(
             choice=side, confidence=0.75, probability_a=probability, consistent=True,
-            answers=ANSWERS, observations={"A": "a boot [red]", "B": "a boot"}, reasoning=REASONS,
+            answers=ANSWERS, evidence=EVIDENCE, reasoning=REASONS,
             orders=orders, model=self.model, seconds=1.5,
         )  # fmt: skip
 
@@ -98,7 +108,7 @@ def test_select_for_people(judge: Brighter, images: list[str]) -> None:
     shown = " ".join(result.stdout.split())
     assert "Choice: B confidence 0.75, one order only" in shown
     assert "better? A A shows the whole boot." in shown
-    assert "A shows: a boot [red]" in shown  # data is never read as markup
+    assert "A shows: lines of text 3; looks like: boot [red]" in shown  # never read as markup
 
 
 def test_control_markup_in_a_title_is_judged_normally(judge: Brighter, images: list[str]) -> None:

@@ -8,7 +8,14 @@ from collections.abc import Iterator, Sequence
 from PIL import Image, ImageStat
 
 from creative4u.errors import Creative4UError, TruncatedError
-from creative4u.schema import OrderVerdict, ProtocolAnswers, Side, Verdict
+from creative4u.schema import (
+    ImageEvidence,
+    OrderVerdict,
+    PairEvidence,
+    ProtocolAnswers,
+    Side,
+    Verdict,
+)
 from creative4u.selector.judge import Observed, PairRequest, Reasoning
 from creative4u.selector.protocol.questions import KEYS
 
@@ -44,11 +51,11 @@ class FakeJudge:
         if "breaks" in request.title:
             raise RuntimeError("a secret detail")
         contrast = {"A": _contrast(request.image_a), "B": _contrast(request.image_b)}
-        seen: dict[Side, str] = {
-            side: f"size {min(90, round(value)):02d} text 00 blur 12 like handbag"
-            for side, value in contrast.items()}
-        for side, text in seen.items():
-            yield Observed(side, text)
+        of_a, of_b = (ImageEvidence(
+            degrees={"size": min(9.0, value / 10), "text": 0.0, "blur": 1.2},
+            class_name="handbag", class_probability=0.4) for value in contrast.values())
+        yield Observed("A", of_a)
+        yield Observed("B", of_b)
         better: Side = "A" if contrast["A"] >= contrast["B"] else "B"
         said = reasoning(better)
         words = said.split(" ")
@@ -57,7 +64,7 @@ class FakeJudge:
                 yield Reasoning(order, " ".join(words[:count]))
             while "held" in request.title and count == len(words) // 2 and not self.gate.wait(0.1):
                 yield Reasoning("AB", " ".join(words[:count]))
-        yield verdict(better, observations=seen)
+        yield verdict(better, evidence=PairEvidence(A=of_a, B=of_b))
 
 
 def reasoning(better: Side) -> str:
@@ -74,7 +81,7 @@ def reasoning(better: Side) -> str:
 
 
 def verdict(better: Side, probability: float = 0.84,
-            observations: dict[Side, str] | None = None) -> Verdict:
+            evidence: PairEvidence | None = None) -> Verdict:
     """A consistent verdict for one side."""
     sign = "A>B" if better == "A" else "A<B"
     answers = ProtocolAnswers(same_image="no", too_similar="no", query_hit=sign, title_hit=sign,
@@ -85,7 +92,7 @@ def verdict(better: Side, probability: float = 0.84,
                                 answers=answers, reasoning=reasoning(better))
                    for order in ("AB", "BA"))
     return Verdict(choice=better, confidence=probability, probability_a=probability_a,
-                   consistent=True, answers=answers, observations=observations,
+                   consistent=True, answers=answers, evidence=evidence,
                    reasoning=reasoning(better), orders=orders, model="fake", seconds=1.5)
 
 

@@ -10,13 +10,24 @@ from typing import Any
 from PIL import Image
 
 from creative4u.errors import BackendError, Creative4UError
-from creative4u.schema import OrderVerdict, ProtocolAnswers, Verdict
+from creative4u.schema import (
+    ImageEvidence,
+    OrderVerdict,
+    PairEvidence,
+    ProtocolAnswers,
+    Verdict,
+)
 from creative4u.selector.judge import PairRequest
 from creative4u.serving.batch.judge_file import BatchConfig
 
 ANSWERS = ProtocolAnswers(
     same_image="no", too_similar="no", query_hit="A=B", title_hit="A=B", text="A=B", props="A=B",
     layout="A=B", subject="A=B", background="A=B", click="A",
+)  # fmt: skip
+EVIDENCE = PairEvidence(
+    A=ImageEvidence(degrees={"size": 6.5}, text_lines=("Sale",), class_name="boot",
+                    class_probability=0.5),
+    B=ImageEvidence(degrees={}), contributions={"size": -0.25}, log_odds=-0.3,
 )  # fmt: skip
 
 
@@ -49,7 +60,8 @@ class ByTitle:
         )  # fmt: skip
         return Verdict(
             choice=side, confidence=0.8, probability_a=probability, consistent=True,
-            answers=ANSWERS, reasoning="r", orders=orders, model=self.model, seconds=0.5,
+            answers=ANSWERS, evidence=EVIDENCE, reasoning="r", orders=orders, model=self.model,
+            seconds=0.5, log_odds=1.5, overruled=True,
         )  # fmt: skip
 
 

@@ -59,8 +59,11 @@ class NoEvidence:
     ) -> list[tuple[dict[str, float], dict[str, float]]]:
         return [({"dark": 1.0} if probe else {}, {"light": 4.6}) for _ in images]
 
-    def looks_like(self, images: Sequence[Image.Image]) -> list[str]:
-        return ["boot" for _ in images]
+    def classify(self, images: Sequence[Image.Image]) -> list[tuple[str, float]]:
+        return [("boot", 0.5) for _ in images]
+
+    def read(self, images: Sequence[Image.Image]) -> list[tuple[str, ...]]:
+        raise AssertionError
 
     def match(self, image: Image.Image, title: str, queries: tuple[str, ...]) -> Match:
         return Match(title=6.3)
@@ -101,12 +104,19 @@ def test_an_image_is_observed_once_and_its_facts_stand_in_both_prompts(judge: Ju
         " dark 0 light 5 title 6 like boot\nMore of it: dark A+9"
     )
     assert ba.images == (DARK, LIGHT)
+    assert ab.evidence is not None
+    assert ba.evidence == ab.evidence.swapped()
 
 
 def test_the_stream_tells_everything_in_the_users_own_sides(judge: Judge) -> None:
     *events, last = judge.stream(PairRequest(LIGHT, DARK, "Boot"))
     assert isinstance(last, Verdict)
-    assert [e.side for e in events if isinstance(e, Observed)] == ["A", "B"]
+    seen = {e.side: e.evidence for e in events if isinstance(e, Observed)}
+    assert list(seen) == ["A", "B"]
+    assert last.evidence is not None
+    assert seen["B"] == last.evidence.B
+    assert last.evidence.B.degrees == {"dark": 9.0, "light": 4.6, "title": 6.3}
+    assert (last.evidence.B.class_name, last.evidence.B.class_probability) == ("boot", 0.5)
     told = {e.order: e.text for e in events if isinstance(e, Reasoning)}
     assert set(told) == {"AB", "BA"}
     assert LINES.startswith(told["AB"])
@@ -134,8 +144,32 @@ def test_the_probe_stands_in_for_the_models_own_observations() -> None:
 
 
 def test_without_facts_the_prompt_is_the_single_pass() -> None:
-    config = JudgeConfig(observe=False, measure=False, match=False)
+    config = JudgeConfig(observe=False, use_pixels=False, use_title_match=False)
     backend = Lightest()
     prompt = Judge(backend, config, NoEvidence()).prompts(PairRequest(LIGHT, DARK, "Boot"))[0]
     assert prompt.messages[0]["content"][2]["text"] == " \nCreative B: "
     assert backend.observed == []
+
+
+def test_one_picture_is_a_tie_that_no_model_is_asked_about(judge: Judge) -> None:
+    picture = Image.linear_gradient("L").convert("RGB")  # 256 by 256
+    copy = picture.resize((128, 128), Image.Resampling.BICUBIC)
+    same, halved, other = judge.select_many(
+        [PairRequest(picture, second, "Boot") for second in (picture.copy(), copy, LIGHT)]
+    )
+    assert isinstance(same, Verdict)
+    assert isinstance(halved, Verdict)
+    assert isinstance(other, Verdict)
+    assert (same.choice, same.probability_a, same.answers.same_image) == ("tie", 0.5, "yes")
+    assert (halved.choice, halved.answers.same_image, halved.answers.too_similar) == (
+        "tie", "no", "yes",
+    )  # fmt: skip
+    assert other.choice in ("A", "B")
+    assert [order.order for order in same.orders] == ["AB", "BA"]
+    assert {order.choice for order in same.orders} == {"tie"}
+    assert same.log_odds_lm is None
+    assert same.evidence is not None
+    assert same.reasoning.startswith("same_image: one and the same picture. yes\n")
+    assert judge.tie(PairRequest(picture, LIGHT, "Boot")) is None
+    with pytest.raises(InputError, match="title is empty"):
+        judge.select(PairRequest(picture, picture, ""))

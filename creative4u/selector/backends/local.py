@@ -14,7 +14,7 @@ from creative4u.errors import CompletionError
 from creative4u.images import square
 from creative4u.selector.decoding.guided_decoder import GuidedDecoder
 from creative4u.selector.protocol.backend import Completion, OnText, Prompt
-from creative4u.selector.protocol.prompt import Messages, observation_messages
+from creative4u.selector.protocol.prompt import Messages, citations, observation_messages
 
 OBSERVED_AT_ONCE = 16  # images a batch
 MOST_AT_ONCE = 4  # calls; more only wait for the interpreter between their products
@@ -73,7 +73,9 @@ class LocalBackend:
         """One completion a prompt, all in one batch."""
         inputs = self._inputs([p.messages for p in prompts], [list(p.images) for p in prompts])
         with self._turn():
-            return self.decoder.complete(inputs, on_text)
+            return self.decoder.complete(
+                inputs, on_text, [citations(prompt.evidence) for prompt in prompts]
+            )
 
     def _inputs(
         self, messages: Sequence[Messages], images: Sequence[Sequence[Image]]

@@ -12,7 +12,7 @@ of which the part is kept that the model would have chosen itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, takewhile
 from typing import Any
 
@@ -24,9 +24,7 @@ from creative4u.selector.decoding.decoder_state import Written
 from creative4u.selector.decoding.packed_attention import PackedRows
 from creative4u.selector.decoding.speculation import Drafts, UsualLines
 from creative4u.selector.evidence.properties import NAMES, TOP
-from creative4u.selector.evidence.weighing import cite
 from creative4u.selector.protocol.backend import Completion, OnText
-from creative4u.selector.protocol.prompt import told_apart
 from creative4u.selector.protocol.questions import (
     COMPARED,
     COMPARISONS,
@@ -39,6 +37,7 @@ from creative4u.selector.protocol.questions import (
 LINE_TOKENS = 48  # a line longer than this has lost its thread
 AT_ONCE = 16  # tokens of a row a pass, the draft included
 SURE = 0.5  # a draft ends where it is less likely than this to hold as a whole
+Citations = Mapping[str, str]  # question's key -> what its line cites of the evidence
 Pick = Callable[[Tensor], Tensor]  # (B, V) logits, -inf where not allowed, to (B,) token ids
 
 
@@ -88,10 +87,17 @@ class GuidedDecoder:
 
     @torch.inference_mode()
     def complete(
-        self, inputs: dict[str, Tensor], on_text: OnText | None = None
+        self,
+        inputs: dict[str, Tensor],
+        on_text: OnText | None = None,
+        citations: Sequence[Citations] | None = None,
     ) -> list[Completion | CompletionError]:
-        """`inputs` of left-padded prompts that end with the generation prompt, (B, T)."""
-        rows = self.write(inputs, on_text=on_text)
+        """`inputs` of left-padded prompts that end with the generation prompt, (B, T).
+
+        `citations` are what each prompt's lines probably begin with: drafts only, they change
+        nothing but the time.
+        """
+        rows = self.write(inputs, on_text=on_text, citations=citations)
         return [row.error or Completion(self._text(row), row.logit_a or 0.0) for row in rows]
 
     @torch.inference_mode()
@@ -101,6 +107,7 @@ class GuidedDecoder:
         pick: Pick = greedy,
         copies: int = 1,
         on_text: OnText | None = None,
+        citations: Sequence[Citations] | None = None,
     ) -> list[Written]:
         """`copies` completions of each prompt (B, T), next to each other; a prompt is read once."""
         start = [*self._ids("<think>\n"), *self.keys[0]]
@@ -108,7 +115,7 @@ class GuidedDecoder:
         cache = PackedRows(self.model, inputs)
         rows = [
             Written([*start], [False] * len(start), facts=facts, began=len(start))
-            for facts in map(self._facts, cache.prompts) for _ in range(copies)
+            for facts in map(self._facts, citations or [{}] * count) for _ in range(copies)
         ]  # fmt: skip
         drafts: list[list[int]] = [[] for _ in rows]
         logits = cache.read([start] * count)
@@ -188,13 +195,11 @@ class GuidedDecoder:
             if row.chunk:
                 return kept
 
-    def _facts(self, prompt: Sequence[int]) -> list[list[int]]:
-        """What each line probably begins with: the differences in the prompt that bear on it."""
-        apart = told_apart(self.tokenizer.decode(prompt, skip_special_tokens=True))
-        cited = [cite(key, apart) for key in KEYS]
-        facts = [self._ids(f" {fact};") if fact else [] for fact in cited]
-        facts[-1] = [*(self._ids(f"; {cited[-1]}") if cited[-1] else []), self.newline]
-        return facts
+    def _facts(self, citations: Citations) -> list[list[int]]:
+        """What each line probably begins with; the last line ends with its citation."""
+        *lines, last = [citations.get(key, "") for key in KEYS]
+        facts = [self._ids(f" {cited};") if cited else [] for cited in lines]
+        return [*facts, [*(self._ids(f"; {last}") if last else []), self.newline]]
 
     def _draft(self, row: Written) -> list[int]:
         """What probably follows the row's chunk, AT_ONCE tokens with it; never the closing."""

@@ -63,8 +63,8 @@ def pixel_facts(image: Image) -> dict[str, float]:
     }
 
 
-class ImageEvidence:
-    """The judge's Evidence on the embedded helpers; `probe` rates images where it is asked."""
+class EvidenceExtractor:
+    """The judge's Extractor on the embedded helpers; `probe` rates images where it is asked."""
 
     def __init__(self, probe: Probe | None = None) -> None:
         self.bridge = ConSE(NAMES)
@@ -87,8 +87,8 @@ class ImageEvidence:
             for image, asked, subject in zip(images, probed, maps, strict=True)
         ]
 
-    def looks_like(self, images: Sequence[Image]) -> list[str]:
-        """The classifier's likeliest class name of each image; its vectors are kept for `match`."""
+    def classify(self, images: Sequence[Image]) -> list[tuple[str, float]]:
+        """The likeliest class name of each image and its probability; keeps vectors for `match`."""
         probabilities = class_probabilities(images)
         for image, vector in zip(
             images, self.bridge.from_probabilities(probabilities), strict=True
@@ -96,7 +96,7 @@ class ImageEvidence:
             self._vectors[image_hash(image)] = vector
         while len(self._vectors) > max(KEPT, len(images)):
             self._vectors.popitem(last=False)
-        return [class_names()[best] for best in probabilities.argmax(1)]
+        return [(class_names()[row.argmax()], float(row.max())) for row in probabilities]
 
     def read(self, images: Sequence[Image]) -> list[tuple[str, ...]]:
         """The legible lines of text on each image."""
@@ -106,7 +106,7 @@ class ImageEvidence:
         """How near the image is to the title, and to the nearest of the queries (cosine, ConSE)."""
         key = image_hash(image)
         if key not in self._vectors:
-            self.looks_like([image])
+            self.classify([image])
         vector = self._vectors[key]
         near = [degree(float(vector @ self._words(text)), -0.1, 0.6) for text in (title, *queries)]
         return Match(title=near[0], queries=max(near[1:], default=None))

@@ -1,88 +1,64 @@
-"""Two described images in, what tells them apart side by side out: `blur A+8 size B+2 all A+6`.
+"""Weigh two images' evidence: log odds by property, and their sum.
 
-A small model compares poorly over a distance and adds up poorly; so what it has to weigh stands in
-its prompt in one place, and may be weighed beforehand with weights that were learnt from training
-labels (`rft.evidence.fit_weights`). Source: our choice, docs/experiments.md.
+What a degree is worth is a curve learnt from training labels (`rft.evidence.fit_weights`). A
+small model adds up poorly, so contributions and sum also stand in its prompt
+(`prompt.evidence_text`).
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-TOTAL = "all"  # what the weighed differences come to
-UNIT = 10  # points are tenths of log odds
+from creative4u.schema import ImageEvidence, PairEvidence
+
+UNIT = 10  # the prompt states log odds in tenths
 KNOTS = (0.0, 1.0, 3.0, 6.0, 9.0)  # degrees whose worth is learnt; between them it is linear
-CITED = 2  # differences cited in a line at most
-EVEN = 1e-6  # points; a sum of less is the rounding of none
-# Which differences are told of in which line of the reasoning (our choice).
+EVEN = 1e-6  # tenths; a sum of less is the rounding of none
+TOTAL = "all"  # the sum's word in the prompt
+# Which properties bear on which line of the reasoning (our choice).
 BEARING = {
-    "query_hit": ("words", "query"),
+    "query_hit": ("query_words", "query"),
     "title_hit": ("title",),
-    "text": ("said", "text"),
+    "text": ("text_lines", "text"),
     "props": ("props",),
     "layout": ("frame",),
-    "subject": ("size", "whole", "cover", "dark", "blur"),
-    "background": ("stand_out", "clutter"),
+    "subject": ("size", "complete", "occluded", "dark", "blur"),
+    "background": ("contrast_with_background", "clutter"),
     "click": (TOTAL,),
 }
-_LEVEL = re.compile(r"([a-z_]+) (\d)")
-_TOTAL = re.compile(rf"\b{TOTAL} ([AB])\+(\d+)$")
-_LISTED = re.compile(r"([a-z_]+) ([AB]\+\d+)")
+Curves = Mapping[str, Sequence[float]]  # property's name -> log odds at each of KNOTS
 
 
-def differences(seen_a: str, seen_b: str) -> str:
-    """What tells two described images apart by whole levels, the widest first: `blur B+6 size A+2`.
+def weigh_pair(a: ImageEvidence, b: ImageEvidence, curves: Curves) -> PairEvidence:
+    """The evidence on a pair; without curves it has no contributions and log odds of 0."""
+    contributions = {
+        name: float(np.interp(a.degrees[name], KNOTS, curve)
+                    - np.interp(b.degrees[name], KNOTS, curve))
+        for name, curve in curves.items() if name in a.degrees and name in b.degrees
+    }  # fmt: skip
+    tenths = sum(UNIT * value for value in contributions.values())
+    if EVEN < abs(tenths) < 1:
+        tenths = math.copysign(1.0, tenths)
+    return PairEvidence(A=a, B=b, contributions=contributions, log_odds=round(tenths) / UNIT)
 
-    A gap belongs to the side that has more; "nothing" where no level differs.
+
+def gaps(evidence: PairEvidence) -> dict[str, int]:
+    """What tells a pair apart by property, positive for A, the widest first; nothing that is 0.
+
+    Contributions in tenths of log odds with their sum (TOTAL) at the end; where there are none,
+    the gaps between the levels 0 to 9.
     """
-    of_a, of_b = (dict(_LEVEL.findall(seen)) for seen in (seen_a, seen_b))
-    shared = (name for name in of_a if name in of_b)
-    return _listed({name: int(of_a[name]) - int(of_b[name]) for name in shared}) or "nothing"
-
-
-Worth = Mapping[str, Sequence[float]]  # degree's name -> log odds at each of KNOTS
-
-
-def weighed(degrees_a: Mapping[str, float], degrees_b: Mapping[str, float], worth: Worth) -> str:
-    """What tells two images apart, by what it counts: `blur A+8 size B+2 all A+6`.
-
-    A gap in worth belongs to the side that it speaks for, in tenths of log odds, and their sum
-    closes the list, at least one point for the side that leads by less; "nothing" where nothing
-    counts.
-    """
-    points = {
-        name: UNIT * float(np.interp(degrees_a[name], KNOTS, curve)
-                           - np.interp(degrees_b[name], KNOTS, curve))
-        for name, curve in worth.items() if name in degrees_a and name in degrees_b
+    of_a, of_b = evidence.A.degrees, evidence.B.degrees
+    found: dict[str, float] = {
+        name: round(of_a[name]) - round(of_b[name]) for name in of_a if name in of_b
     }
-    total = sum(points.values())
-    if EVEN < abs(total) < 1:
-        total = math.copysign(1.0, total)
-    told = (_listed(points), _listed({TOTAL: total}))
-    return " ".join(part for part in told if part) or "nothing"
-
-
-def summed(apart: str) -> float:
-    """What a list of weighed differences, or a line that ends with it, comes to for A: log odds.
-
-    0.0 where no sum closes it.
-    """
-    found = _TOTAL.search(apart)
-    return 0.0 if found is None else int(found[2]) / UNIT * (1 if found[1] == "A" else -1)
-
-
-def cite(key: str, apart: str) -> str:
-    """What `differences` lists that bears on a question, in its order: `blur A+6 size B+2`."""
-    bearing = [f"{name} {lead}" for name, lead in _LISTED.findall(apart)
-               if name in BEARING.get(key, ())]
-    return " ".join(bearing[:CITED])
-
-
-def _listed(gaps: Mapping[str, float]) -> str:
-    ranked = sorted(gaps, key=lambda name: -abs(gaps[name]))
-    return " ".join(f"{name} {'A' if gaps[name] > 0 else 'B'}+{abs(round(gaps[name]))}"
-                    for name in ranked if round(gaps[name]))
+    total = 0
+    if evidence.contributions:
+        found = {name: UNIT * value for name, value in evidence.contributions.items()}
+        total = round(UNIT * evidence.log_odds)
+    ranked = sorted(found, key=lambda name: -abs(found[name]))
+    listed = {name: round(found[name]) for name in ranked if round(found[name])}
+    return listed | ({TOTAL: total} if total else {})

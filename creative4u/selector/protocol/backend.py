@@ -9,22 +9,28 @@ from typing import Protocol
 from PIL.Image import Image
 
 from creative4u.errors import Creative4UError
-from creative4u.selector.protocol.prompt import Messages, weighed_first
+from creative4u.schema import PairEvidence
+from creative4u.selector.protocol.prompt import Messages
 
 OnText = Callable[[int, str], None]  # row number, the text written so far
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Chat messages with two image placeholders, and the two images in that order."""
+    """Chat messages with two image placeholders, and the two images in that order.
+
+    `evidence` is what the messages say of them, as numbers, in the prompt's own A (shown first)
+    and B.
+    """
 
     messages: Messages
     images: tuple[Image, Image]
+    evidence: PairEvidence | None = None
 
     @property
-    def weighed(self) -> float:
-        """What the weighed differences in it come to for the image shown first, log odds."""
-        return weighed_first(self.messages)
+    def evidence_log_odds(self) -> float:
+        """The evidence's log odds for the image shown first; 0 without evidence."""
+        return self.evidence.log_odds if self.evidence is not None else 0.0
 
 
 @dataclass(frozen=True)

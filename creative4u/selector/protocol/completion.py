@@ -1,7 +1,4 @@
-"""Parse a completion into answers and reasoning, and write one; raise VerdictParseError.
-
-And back again.
-"""
+"""Parse a completion into answers and reasoning (VerdictParseError where it is none), and back."""
 
 from __future__ import annotations
 
@@ -18,7 +15,11 @@ _COMPLETION = re.compile(
 _MARKUP = re.compile(r"</?(think|answer|image)>")
 _SIDE = re.compile(r"\b[AB][<=>][AB]\b|\b[AB]\b")
 _OF_SIDE = re.compile(r"[AB]\b")
+_GAP = r"[a-z_]+ [AB]\+\d+"
 _CITED = re.compile(r"\b[AB]\+\d+")
+_CITATION = re.compile(rf"^{_GAP}( {_GAP})*(; |(?=\. )|$)")
+_TOTAL = re.compile(rf"; {_GAP}$")
+_BEGUN = re.compile(rf"^({_GAP} )*[a-z_]+( [AB](\+\d*)?)?$")  # still being written
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,15 @@ def parse(completion: str) -> Parsed:
             )
         answers[key] = judgement
     return Parsed(ProtocolAnswers.model_validate(answers), "\n".join(lines))
+
+
+def prose(said: str) -> str:
+    """A line's own words, without the evidence that it cites first (or, of `click`, last).
+
+    The numbers are never read from here; `schema.PairEvidence` has them.
+    """
+    own = _TOTAL.sub("", _CITATION.sub("", said))
+    return "" if _BEGUN.match(own) else own
 
 
 def complete(reasoning: str, choice: str) -> str:

@@ -15,7 +15,9 @@ YES_NO: tuple[str, ...] = get_args(YesNo)
 COMPARISONS: tuple[str, ...] = get_args(Comparison)
 SIDES: tuple[str, ...] = get_args(Side)
 
-MIRROR = {"A": "B", "B": "A", "A>B": "A<B", "A<B": "A>B", "A=B": "A=B", "yes": "yes", "no": "no"}
+MIRROR = {"A": "B", "B": "A", "A>B": "A<B", "A<B": "A>B"} | {
+    same: same for same in ("A=B", "yes", "no", "tie")
+}
 
 
 @dataclass(frozen=True)

@@ -121,14 +121,22 @@ def _schema() -> Any:
 
     text, real = pa.string(), pa.float64()
     answers = pa.struct([(name, text) for name in ProtocolAnswers.model_fields])
+    experts = [("log_odds_lm", real), ("log_odds_evidence", real), ("log_odds", real),
+               ("overruled", pa.bool_())]  # fmt: skip
     order = [("order", text), ("choice", text), ("probability_a", real), ("answers", answers),
-             ("reasoning", text)]  # fmt: skip
+             ("reasoning", text), *experts]  # fmt: skip
+    numbers = pa.map_(text, real)
+    image = pa.struct([("degrees", numbers), ("text_lines", pa.list_(text)), ("class_name", text),
+                       ("class_probability", real)])  # fmt: skip
+    evidence = pa.struct([("A", image), ("B", image), ("contributions", numbers),
+                          ("log_odds", real)])  # fmt: skip
     return pa.schema(
         [
             ("pair_id", text), ("image_a", text), ("image_b", text), ("label", text),
             ("tags", pa.list_(text)), (CONTENT, text), ("choice", text), ("confidence", real),
             ("probability_a", real), ("consistent", pa.bool_()), ("answers", answers),
-            ("observations", pa.struct([("A", text), ("B", text)])), ("reasoning", text),
+            ("observations", pa.struct([("A", text), ("B", text)])), ("evidence", evidence),
+            ("reasoning", text), *experts,
             ("orders", pa.list_(pa.struct(order))), ("model", text), ("seconds", real),
             ("error", pa.struct([("code", text), ("message", text)])),
         ]

@@ -159,11 +159,11 @@ def _count_prompts(processor: Any, prompts: Sequence[Any]) -> int:
     return count
 
 
-def main(names: Sequence[str], requests: Path, folder: str) -> None:
+def main(names: Sequence[str], requests: Path, beside: Path, folder: str) -> None:
     """Print one JSON line a contender; those of vLLM share an engine where their options agree."""
     from creative4u.serving.bench.vllm_contenders import VLLM, run_vllm
 
-    every = read_requests(requests)
+    every = read_requests(requests, beside)
     for name in names:
         asked = every[: 2 * AT_MOST.get(name, len(every))]
         timed, began = Timed(name, len(asked)), time.perf_counter()
@@ -178,4 +178,4 @@ def main(names: Sequence[str], requests: Path, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1].split(","), Path(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1].split(","), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])

@@ -28,7 +28,7 @@ from creative4u.selector.protocol.completion import parse
 from creative4u.serving.bench.contenders import Timed
 from creative4u.serving.bench.flops import arithmetic
 from creative4u.serving.bench.machine import matmul_rate
-from creative4u.serving.openai_batch.requests import write_requests
+from creative4u.serving.openai_batch.requests import asked_file, write_requests
 from creative4u.serving.server.servable import servable
 
 # contenders that share a process, because they share an engine
@@ -79,7 +79,7 @@ def bench_judge(
             if names:
                 tell(f"measuring {', '.join(names)}: {written['pairs']} pairs")
             try:
-                for timed in _measured(names, requests, source.source):
+                for timed in _measured(names, requests, asked_file(out), source.source):
                     measured[timed.name] = timed
             except BackendError as error:  # the others are measured all the same
                 tell(str(error))
@@ -151,12 +151,15 @@ def _probability(odds: float) -> float:
     return float(1 / (1 + np.exp(-odds)))
 
 
-def _measured(names: Sequence[str], requests: Path, folder: str) -> Iterator[Timed]:
+def _measured(
+    names: Sequence[str], requests: Path, beside: Path, folder: str
+) -> Iterator[Timed]:
     """One process for the contenders that share an engine."""
     if not names:
         return
     words = [sys.executable, "-m", "creative4u.serving.bench.contenders", ",".join(names)]
-    process = subprocess.run([*words, str(requests), folder], capture_output=True, text=True)
+    words += [str(requests), str(beside), folder]
+    process = subprocess.run(words, capture_output=True, text=True)
     lines = [line for line in process.stdout.splitlines() if line.startswith('{"name"')]
     if process.returncode or len(lines) != len(names):
         last = " | ".join(process.stderr.strip().splitlines()[-3:])

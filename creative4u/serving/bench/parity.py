@@ -30,10 +30,9 @@ from creative4u.selector import loading
 from creative4u.selector.config import JudgeConfig, read_config
 from creative4u.selector.protocol.backend import Completion
 from creative4u.selector.protocol.completion import parse
-from creative4u.selector.protocol.prompt import weighed_first
 from creative4u.selector.verdict import Judged, order_verdict, verdict
 from creative4u.serving.bench.recorded_requests import Asked, prompt_of, read_requests
-from creative4u.serving.openai_batch.requests import write_requests
+from creative4u.serving.openai_batch.requests import asked_file, write_requests
 from creative4u.serving.server.servable import servable
 
 BATCHES = {"alone": 1, "32": 32}  # pairs; 8 otherwise in process, all on an engine
@@ -132,13 +131,14 @@ def transformers_reads(folder: Path, asked: Sequence[Asked], source: str) -> Ite
         said = tokenizer.decode(ids, skip_special_tokens=True)
         first = wrong[0] if wrong else None
         yield [{"name": one.name, "text": said, "odds": odds, "ids": ids, "unlike": first,
-                "weighed": weighed_first(one.messages)}]  # fmt: skip
+                "weighed": prompt_of(one).evidence_log_odds}]  # fmt: skip
 
 
 def run(folder: Path, way: str, limit: int | None) -> dict[str, Any]:
     """One way over the prompts that it has not been asked yet."""
     known = json.loads((folder / "model.json").read_text())
-    asked = read_requests(folder / "requests.jsonl")[: limit and 2 * limit]
+    every = read_requests(folder / "requests.jsonl", asked_file(folder / "verdicts.jsonl"))
+    asked = every[: limit and 2 * limit]
     path = folder / f"{way}.jsonl"
     done = _read(path) if path.exists() else {}
     left = [one for one in asked if one.name not in done]
@@ -186,7 +186,7 @@ def differ(one: dict[str, Said], other: dict[str, Said], config: JudgeConfig) ->
             orders += told[0].choice == told[1].choice
             order_apart.append(abs(told[0].probability_a - told[1].probability_a))
             raw_same += a.parsed.answers.click == b.parsed.answers.click
-            raw_apart.append(abs(_share(a.logit_first) - _share(b.logit_first)))
+            raw_apart.append(abs(_share(a.lm) - _share(b.lm)))
     count = max(1, len(shared) - broken)
     return {
         "pairs": len(shared), "broken": broken,
@@ -209,7 +209,7 @@ def _judged(way: dict[str, Said], both: Sequence[str]) -> list[Judged]:
 
 
 def _said(one: Asked, said: Completion | Creative4UError) -> Said:
-    told: Said = {"name": one.name, "weighed": weighed_first(one.messages)}
+    told: Said = {"name": one.name, "weighed": prompt_of(one).evidence_log_odds}
     if isinstance(said, Completion):
         return told | {"text": said.text, "odds": said.logit_a}
     return told | {"text": str(said), "odds": None}

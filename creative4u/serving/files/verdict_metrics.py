@@ -2,7 +2,8 @@
 
 Rows with an error are in no denominator: they are counted beside, as `errors`. A tie or an
 inconclusive verdict is no choice, but each of its orders made one, so AA and CA count it like any
-other. `ece` is of the confidence in the side that `probability_a` prefers.
+other; a pair of one picture (`selector.same_picture`) has a tie in both orders, which is not right
+whatever the label says. `ece` is of the confidence in the side that `probability_a` prefers.
 """
 
 from __future__ import annotations

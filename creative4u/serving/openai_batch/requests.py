@@ -5,15 +5,16 @@
         -i requests.jsonl -o answers.jsonl --model FOLDER
     creative4u judge pairs.jsonl -o verdicts.jsonl --from-batch answers.jsonl
 
-What is known before the answers (rows, bad rows, facts, the model's config) waits beside OUT, in
-OUT.batch.jsonl. Answers may come in any order and in part; one that is missing is an error row.
+What is known before the answers (rows, bad rows, evidence, ties of one picture, the model's config)
+waits beside OUT, in OUT.batch.jsonl. Answers may come in any order and in part; one that is
+missing is an error row.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import IO, Any
 from creative4u.errors import Creative4UError, InputError
 from creative4u.files.pairs_file import RowError, read_pairs
 from creative4u.files.verdict_file import origin_file
-from creative4u.schema import Order, Verdict
+from creative4u.schema import Order, PairEvidence, Verdict
 from creative4u.selector.backends.openai_format import answered, chat_body, completion, data_url
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.judge import BOTH, Judge
@@ -56,7 +57,8 @@ def write_requests(
         pairs: JSONL, CSV or Parquet (see `read_pairs`).
         out: the file of verdicts to be; only OUT.batch.jsonl is written now.
         requests: the JSONL file that `vllm run-batch` or a hosted service takes.
-        judge: its prompts are asked, and what it observes is observed now.
+        judge: its prompts are asked, and what it observes is observed now. A pair of one picture
+            is a tie already, and nothing is asked.
         limit: only the first rows.
 
     Returns:
@@ -71,11 +73,17 @@ def write_requests(
             known = told(row, out.parent)
             if not isinstance(row, RowError):
                 try:
-                    prompts, facts = judge.asked(request_of(row))
+                    request = request_of(row)
+                    settled = judge.tie(request)
+                    prompts = [] if settled else judge.prompts(request)
                 except Creative4UError as error:
                     known |= outcome_fields(error)
-                else:
-                    known |= {"observations": facts, "weighed": [p.weighed for p in prompts]}
+                    settled, prompts = None, []
+                if settled is not None:
+                    known |= outcome_fields(settled)
+                if prompts:
+                    evidence = prompts[0].evidence  # of order AB
+                    known |= {"evidence": evidence and evidence.model_dump(mode="json")}
                     for order, prompt in zip(BOTH, prompts, strict=True):
                         urls = [data_url(i, judge.config.image_side) for i in prompt.images]
                         line = {
@@ -115,10 +123,10 @@ def read_answers(pairs: Path, out: Path, answers: Sequence[Path], again: bool) -
             raise InputError(f"{beside} was made from other pairs than {pairs}")
         for number, line in enumerate(asked):
             row = json.loads(line)
-            facts, weighed = row.pop("observations", None), row.pop("weighed", (0.0, 0.0))
-            if "error" not in row:
+            if not {"error", "choice"} & row.keys():
+                evidence = _evidence(row, beside)
                 row |= outcome_fields(
-                    _verdict(row["pair_id"], number, found, config, header, facts, weighed)
+                    _verdict(row["pair_id"], number, found, config, header["model"], evidence)
                 )
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             tally.add(row)
@@ -128,25 +136,33 @@ def read_answers(pairs: Path, out: Path, answers: Sequence[Path], again: bool) -
     return tally.figures()
 
 
+def _evidence(row: dict[str, Any], beside: Path) -> PairEvidence | None:
+    """The evidence that was asked with; raises InputError where the row does not say."""
+    if "evidence" not in row:
+        raise InputError(f"{beside}: holds no evidence; write it again with --to-batch")
+    kept = row.pop("evidence")
+    return None if kept is None else PairEvidence.model_validate(kept)
+
+
 def _verdict(
     pair_id: str,
     number: int,
     found: Answers,
     config: JudgeConfig,
-    header: Mapping[str, Any],
-    facts: Any,
-    weighed: Sequence[float],
+    model: str,
+    evidence: PairEvidence | None,
 ) -> Verdict | Creative4UError:
     """Both orders' answers as one verdict, as `Judge` joins them; seconds are not known: 0."""
+    of_a = evidence.log_odds if evidence is not None else 0.0
+    bodies = [found.body(custom_id(pair_id, order, number)) for order in BOTH]
     try:
-        bodies = [found.body(custom_id(pair_id, order, number)) for order in BOTH]
         judged = []
-        for order, body, sum_of_first in zip(BOTH, bodies, weighed, strict=True):
+        for order, body, of_first in zip(BOTH, bodies, (of_a, -of_a), strict=True):
             if isinstance(body, Creative4UError):
                 raise body
-            said = completion(answered(body))
-            judged.append(Judged(order, parse(said.text), said.logit_a, sum_of_first))
-        return verdict(judged, config, header["model"], 0.0, facts)
+            written = completion(answered(body))
+            judged.append(Judged(order, parse(written.text), written.logit_a, of_first))
+        return verdict(judged, config, model, 0.0, evidence)
     except Creative4UError as error:
         return error
 

@@ -4,8 +4,8 @@ A small model is taught to quote no query and to name no product but the title's
 (`rft.training.rows.told_reasoning`), so four of its claims are put back into the checker's words
 before they are looked up: "answers a query", "shows the right product", "shows a wrong
 product" and "shows another product".
-Differences that it copies from its prompt to the head of a line ("blur A+6 size B+2; ..."), and
-their sum at the end of the last ("...; all A+14"), are no claims of its own and are not counted.
+Evidence that it cites from its prompt is no claim of its own and is not counted
+(`completion.prose`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from creative4u.schema import CreativePair, Side
+from creative4u.selector.protocol.completion import prose
 from data.creative_pair.facts import Facts
 from data.creative_pair.reasoning.check_claims import check_reasoning
 from data.creative_pair.reasoning.claims import noun
 from data.creative_pair.reasoning.rubric import met_queries
 
 _SAYS_NOTHING = ("nothing between them",)
-_CITED = re.compile(r"^[a-z_]+ [AB]\+\d+( [a-z_]+ [AB]\+\d+)*(; |(?=\. ))")
-_SUM = re.compile(r"; all [AB]\+\d+$")
 
 
 class BorneOut:
@@ -78,7 +77,7 @@ def restored(reasoning: str, a: Facts, b: Facts, queries: Sequence[str]) -> str:
     lines = []
     for line in reasoning.split("\n"):
         key, colon, said = line.partition(": ")
-        said = _SUM.sub("", _CITED.sub("", said))
+        said = prose(said)
         if key in ("title_hit", "query_hit"):
             said = "; ".join(_restored(key, clause, a, b, queries) for clause in said.split("; "))
         lines.append(key + colon + said)

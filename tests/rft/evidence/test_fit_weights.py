@@ -27,8 +27,11 @@ class Eyes:
         pixels = [image.getpixel((0, 0)) for image in images]
         return [({"blur": red / 10, "size": green / 10}, {}) for red, green, _ in pixels]
 
-    def looks_like(self, images: Sequence[Any]) -> list[str]:
-        return ["thing"] * len(images)
+    def classify(self, images: Sequence[Any]) -> list[tuple[str, float]]:
+        return [("thing", 0.5)] * len(images)
+
+    def read(self, images: Sequence[Any]) -> list[tuple[str, ...]]:
+        raise AssertionError
 
     def match(self, image: Any, title: str, queries: tuple[str, ...]) -> Match:
         return Match(title=5.0)
@@ -81,7 +84,7 @@ def test_too_few_pairs_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_judge_that_is_shown_nothing_has_nothing_to_weigh(tmp_path: Path) -> None:
-    blind = judge(Eyes(), observe=False, measure=False)
+    blind = judge(Eyes(), observe=False, use_pixels=False)
     with pytest.raises(InputError, match="shown nothing"):
         weigh([pairs_file(tmp_path / "few", 90, 0)], blind, tmp_path / "weights.json")
 

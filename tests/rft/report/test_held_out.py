@@ -8,19 +8,18 @@ from PIL import Image
 from reasoning_lines import LINES
 from tiny_models import tiny_idefics3
 
+from creative4u.errors import InputError
 from creative4u.selector.config import PAPER
 from creative4u.selector.protocol.completion import complete, swap_sides
 from creative4u.selector.protocol.prompt import comparison_messages
-from rft.report.held_out import _after, completed, verdicts
+from rft.report.held_out import _after, completed, held_out_rows, verdicts
 
 Told = tuple[dict[str, Any], str, float | None]
 
 
-PROMPT = comparison_messages("Boot", (), ("size 4", "size 2"), apart="size A+6 all A+6")
-
-
 def told(pair: str, order: str, text: str, logit: float | None) -> Told:
-    return {"pair_id": f"{pair}#0", "order": order, "prompt": PROMPT}, text, logit
+    row = {"pair_id": f"{pair}#0", "order": order, "evidence_log_odds": 0.6}
+    return row, text, logit
 
 
 def test_both_orders_of_a_pair_become_one_verdict_in_the_users_own_sides() -> None:
@@ -48,18 +47,24 @@ def test_what_does_not_parse_is_an_error_row_and_no_tie() -> None:
     assert second["choice"] == "B"
 
 
-def test_an_answer_without_odds_is_an_error_and_the_sum_of_the_prompt_counts() -> None:
+def test_an_answer_without_odds_is_an_error_and_the_rows_evidence_counts() -> None:
     rows = [
         told("p", "AB", complete(LINES, "A"), None),
         told("p", "BA", complete(swap_sides(LINES), "B"), -1.0),
         told("q", "AB", complete(LINES, "A"), 0.0),
         told("q", "BA", complete(swap_sides(LINES), "B"), 0.0),
     ]
-    first, second = verdicts(rows, PAPER.model_copy(update={"prior": 1.0}), "tiny")
+    first, second = verdicts(rows, PAPER.model_copy(update={"evidence_weight": 1.0}), "tiny")
     assert "choice" not in first
     assert first["error"]["code"] == "bad_completion"
     shares = [order["probability_a"] for order in second["orders"]]
     assert shares == pytest.approx([0.6457, 0.3543], abs=1e-4)  # log odds 0.6 for the first shown
+
+
+def test_rows_made_before_they_kept_the_evidence_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"pair_id": "p#0", "order": "AB"}\n')
+    with pytest.raises(InputError, match="without evidence_log_odds; remove it"):
+        held_out_rows(tmp_path / "pairs.jsonl", "test", None, tmp_path, tmp_path)
 
 
 def test_the_answer_stands_behind_the_closing() -> None:

@@ -11,8 +11,10 @@ from reasoning_lines import LINES
 
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair
+from creative4u.selector.config import JudgeConfig
 from rft.report import evaluate as report
-from rft.report.figures import Bootstrap, evaluate, matched
+from rft.report.figures import Bootstrap, evaluate
+from rft.report.judged import matched
 from rft.report.model_card import card
 from rft.report.plots import draw, reliability
 
@@ -79,27 +81,53 @@ def test_figures_by_hand() -> None:
     assert {name: one["value"] for name, one in found["by_gap"].items()} == {
         "60% to 100%": 0.5, "100% to 150%": 1.0, "over 250%": 0.0,
     }  # fmt: skip
+    # confidences 0.9, 0.55, 0.65, 0.8; right: yes, yes, no, yes. Ten bins: each its own
+    ece = found["calibration"]["ece_as_told"]["value"]
+    assert ece == pytest.approx((0.1 + 0.45 + 0.65 + 0.2) / 4)
     assert found["choices"] == {"A": 3, "B": 1, "tie": 0, "inconclusive": 0}
 
 
-def test_calibration_is_at_the_validation_splits_temperature() -> None:
-    # confidences 0.9, 0.55, 0.65, 0.8; right: yes, yes, no, yes. Ten bins: each its own
-    told = evaluate(ROWS, PAIRS)["calibration"]
-    assert told["ece_as_told"]["value"] == pytest.approx((0.1 + 0.45 + 0.65 + 0.2) / 4)
-    assert "temperature" not in told
-    pairs = {f"v{i}": pair(f"v{i}", "A" if i % 4 else "B") for i in range(40)}
-    odds = 1 / (1 + math.exp(-4))
-    validation = [verdict(name, odds, odds) for name in pairs]
-    found = evaluate(ROWS, PAIRS | pairs, validation, judged_at=1.0)["calibration"]
-    # three in four right at log odds 4: T = 4 / ln 3
-    assert found["temperature"] == pytest.approx(4 / math.log(3), rel=1e-3)
+def known(name: str, lm: tuple[float, float], evidence: float, label: str = "A") -> Any:
+    """A pair and its verdict row with both experts' log odds of A, by order."""
+    row = verdict(name, 0.8, 0.7)
+    for one, of_lm in zip(row["orders"], lm, strict=True):
+        one |= {"log_odds_lm": of_lm, "log_odds_evidence": evidence, "overruled": of_lm < 1}
+    return pair(name, label), row
+
+
+def test_each_expert_alone_by_hand() -> None:
+    config = JudgeConfig(position_bias=1.0, lm_scale=5.0, evidence_weight=0.5)
+    # the model without its bias: 2 and 2; -0.5 and 1.5; the evidence: right, even
+    both = [known("p", (3.0, 1.0), 2.0), known("q", (0.5, 0.5), 0.0)]
+    pairs, rows = {p.pair_id: p for p, _ in both}, [row for _, row in both]
+    told = evaluate(rows, pairs, config=config)
+    experts = told["experts"]
+    assert experts["lm"]["AA"]["value"] == pytest.approx(3 / 4)
+    assert experts["lm"]["CA"]["value"] == pytest.approx(1 / 2)
+    assert experts["evidence"]["AA"]["value"] == pytest.approx(3 / 4)
+    assert experts["both"]["AA"]["value"] == 1
+    assert experts["overruled"]["value"] == pytest.approx(2 / 4)
+    sigmoid = [1 / (1 + math.exp(-x)) for x in (2.0, -0.5, 1.5)]
+    sure = [sigmoid[0], (sigmoid[1] + sigmoid[2]) / 2]  # both right, in bins of their own
+    ece = told["calibration"]
+    assert ece["ece_lm_alone"]["value"] == pytest.approx(1 - sum(sure) / 2)
+    # evidence 0 is a half, which is not above one half: not A, and wrong
+    assert ece["ece_evidence_alone"]["value"] == pytest.approx((1 - sigmoid[0] + 0.5) / 2)
+    assert ece["ece_as_told"]["value"] == pytest.approx(0.25)  # said 0.75, right
+
+
+def test_calibration_is_refitted_on_the_validation_split_through_both_experts() -> None:
+    assert set(evaluate(ROWS, PAIRS)["calibration"]) == {"ece_as_told"}  # nothing else is kept
+    assert evaluate(ROWS, PAIRS)["experts"] == {}
+    # three in four right at log odds 4 of the model, and no evidence: T = 4 / ln 3
+    held = [known(f"v{i}", (4.0, 4.0), 0.0, "A" if i % 4 else "B") for i in range(40)]
+    test = known("t", (4.0, 4.0), 0.0)
+    pairs = {p.pair_id: p for p, _ in [*held, test]}
+    found = evaluate([test[1]], pairs, [row for _, row in held])["calibration"]
+    assert found["refitted"]["lm_scale"] == pytest.approx(4 / math.log(3), rel=1e-3)
+    assert found["refitted"]["evidence_weight"] == found["refitted"]["position_bias"] == 0
     assert found["fitted_on"] == 40
-    # told at temperature 2, the same odds were 8 before it
-    twice = evaluate(ROWS, PAIRS | pairs, validation, judged_at=2.0)["calibration"]
-    assert twice["temperature"] == pytest.approx(8 / math.log(3), rel=1e-3)
-    assert twice["ece_held_out_temperature"]["value"] == pytest.approx(
-        found["ece_held_out_temperature"]["value"]
-    )
+    assert found["ece_refitted"]["value"] == pytest.approx(1 / 4, abs=1e-3)  # 0.75, right
 
 
 def test_the_surest_come_first_in_risk_and_coverage() -> None:
@@ -200,7 +228,7 @@ def test_one_call_judges_counts_and_writes_the_card(
     text = card_file.read_text()
     assert "creative4u rft evaluate x" in text
     assert f"{found['AA']['value']:.3f}" in text
-    assert "temperature" in text
+    assert "ECE, as the model is shipped" in text
     assert (tmp_path / "model-card.png").stat().st_size > 1000
     assert json.loads((tmp_path / "out" / "figures.json").read_text())["AA"] == found["AA"]
 

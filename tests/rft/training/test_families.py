@@ -18,7 +18,7 @@ from rft.training import rewards, sft
 from rft.training.policy import with_lora
 from rft.training.rows import Row
 
-CONFIG = JudgeConfig(observe=False, measure=False, match=False, image_side=64)
+CONFIG = JudgeConfig(observe=False, use_pixels=False, use_title_match=False, image_side=64)
 
 
 @pytest.fixture(params=["idefics3", "qwen2.5-vl", "qwen3-vl"])

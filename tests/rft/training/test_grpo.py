@@ -29,7 +29,7 @@ from rft.training.policy import with_lora
 from rft.training.rollout import GuidedRollout, draw_with, grouped
 from rft.training.rows import Row
 
-CONFIG = JudgeConfig(observe=False, measure=False, match=False, image_side=64)
+CONFIG = JudgeConfig(observe=False, use_pixels=False, use_title_match=False, image_side=64)
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,9 @@ def adapter(tmp_path: Path) -> Path:
             if parameter.requires_grad:
                 parameter.add_(0.1 * torch.randn_like(parameter))
     save_adapter(policy, tmp_path / "adapter", str(base))
-    config = JudgeConfig(observe=False, measure=False, match=False, image_side=64, temperature=2)
+    config = JudgeConfig(
+        observe=False, use_pixels=False, use_title_match=False, image_side=64, lm_scale=2
+    )
     (tmp_path / "adapter" / FILE_NAME).write_text(config.model_dump_json())
     return tmp_path / "adapter"
 
@@ -39,7 +41,7 @@ def test_the_merged_folder_loads_and_says_the_same(adapter: Path, tmp_path: Path
     report = merge.main(adapter, tmp_path / "merged")
     assert report["max_abs_difference"] < 1e-4
     assert report["same_greedy_text"]
-    assert read_config(tmp_path / "merged").temperature == 2
+    assert read_config(tmp_path / "merged").lm_scale == 2
     kept = json.loads((tmp_path / "merged" / "parity.json").read_text())
     assert kept["logits"] == report["logits"] > 0
     base = AutoModelForImageTextToText.from_pretrained(tmp_path / "base")

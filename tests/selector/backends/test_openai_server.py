@@ -228,7 +228,9 @@ def test_the_models_that_servers_list() -> None:
 def test_load_judge_takes_the_config_of_the_served_folder(tmp_path: Path) -> None:
     from creative4u.selector.loading import load_judge
 
-    config = JudgeConfig(observe=False, measure=False, match=False, image_side=28, temperature=2.0)
+    config = JudgeConfig(
+        observe=False, use_pixels=False, use_title_match=False, image_side=28, lm_scale=2.0
+    )
     (tmp_path / FILE_NAME).write_text(config.model_dump_json())
     with StubServer(by_title, root=str(tmp_path)) as here, StubServer(by_title) as plain:
         judge = load_judge(here.url)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from creative4u.schema import ImageEvidence, PairEvidence
 from creative4u.selector.backends.local import MOST_AT_ONCE, LocalBackend
 from creative4u.selector.decoding import packed_attention
 from creative4u.selector.decoding.bfloat16_layers import half_pays
@@ -15,14 +16,21 @@ from creative4u.selector.evidence.properties import NAMES
 from creative4u.selector.loading import embedded_adapter, load_judge, merged
 from creative4u.selector.protocol.backend import Completion, Prompt
 from creative4u.selector.protocol.completion import parse
-from creative4u.selector.protocol.prompt import comparison_messages
+from creative4u.selector.protocol.prompt import citations, comparison_messages
 from creative4u.selector.protocol.questions import KEYS
 
-SEEN = (
-    "size 6 whole 9 text 0 cover 0 clutter 0 dark 0 blur 0 props 0 frame 0 stand_out 7 sharp 5 "
-    "light 6 contrast 4 area 6 centre 8 edge 0 title 4 query 5 like running shoe",
-    "size 3 whole 9 text 2 cover 1 clutter 5 dark 0 blur 6 props 1 frame 0 stand_out 4 sharp 1 "
-    "light 5 contrast 4 area 4 centre 7 edge 1 title 3 query 3 like sandal",
+PROPERTIES = (
+    "size", "complete", "text", "occluded", "clutter", "dark", "blur", "props", "frame",
+    "contrast_with_background", "sharp", "light", "contrast", "area", "centre", "edge", "title",
+    "query",
+)  # fmt: skip
+OF_A = (6, 9, 0, 0, 0, 0, 0, 0, 0, 7, 5, 6, 4, 6, 8, 0, 4, 5)
+OF_B = (3, 9, 2, 1, 5, 0, 6, 1, 0, 4, 1, 5, 4, 4, 7, 1, 3, 3)
+EVIDENCE = PairEvidence(
+    A=ImageEvidence(
+        degrees=dict(zip(PROPERTIES, OF_A, strict=True)), class_name="running shoe"
+    ),
+    B=ImageEvidence(degrees=dict(zip(PROPERTIES, OF_B, strict=True)), class_name="sandal"),
 )
 
 
@@ -37,7 +45,11 @@ def backend() -> LocalBackend:
 def prompts(pictures: list[Image.Image]) -> list[Prompt]:
     titles = ("Boot", "A much longer title of another product, red and warm")
     return [
-        Prompt(comparison_messages(title, ("boots",), SEEN), (pictures[i], pictures[i + 1]))
+        Prompt(
+            comparison_messages(title, ("boots",), EVIDENCE),
+            (pictures[i], pictures[i + 1]),
+            EVIDENCE,
+        )
         for i, title in enumerate(titles)
     ]
 
@@ -96,7 +108,9 @@ def test_drafts_change_nothing(
     monkeypatch.setattr(decoder, "drafts", Drafts())
     passes: list[int] = []
     hook = decoder.model.register_forward_pre_hook(lambda *_: passes.append(1))
-    drafted = [decoder.write(inputs) for _ in range(2)]  # with nothing known, then with all known
+    cited = [citations(prompts[0].evidence)]
+    # with nothing known, then with all known
+    drafted = [decoder.write(inputs, citations=cited) for _ in range(2)]
     of_drafts = len(passes)
     monkeypatch.setattr(GuidedDecoder, "_draft", lambda *_: [])
     plain = decoder.write(inputs)
@@ -164,17 +178,21 @@ def test_a_line_that_ends_too_soon_is_brought_to_a_judgement_of_the_models_own(
     assert judged == [2] * 2 + [3] * 7 + [2]  # yes or no, three comparisons, and the answer
 
 
-def test_a_line_is_drafted_from_the_differences_in_the_prompt(
-    backend: LocalBackend, prompts: list[Prompt]
-) -> None:
+def test_a_line_is_drafted_from_what_it_cites(backend: LocalBackend) -> None:
     decoder = backend.decoder
-    inputs = backend._inputs([prompts[0].messages], [list(prompts[0].images)])
-    facts = decoder._facts(inputs["input_ids"][0].tolist())
-    told = dict(zip(KEYS, map(decoder.tokenizer.decode, facts), strict=True))
+
+    def drafted(evidence: PairEvidence | None) -> dict[str, str]:
+        facts = decoder._facts(citations(evidence))
+        return dict(zip(KEYS, map(decoder.tokenizer.decode, facts), strict=True))
+
+    told = drafted(EVIDENCE)
     assert told["subject"] == " blur B+6 size A+3;"
     assert told["background"] == " clutter B+5 stand_out A+3;"
     assert told["same_image"] == ""
     assert told["click"] == "\n"  # nothing was weighed, so nothing is summed
+    weighed = EVIDENCE.model_copy(update={"contributions": {"blur": 0.8}, "log_odds": 0.8})
+    assert drafted(weighed)["click"] == "; all A+8\n"
+    assert set(drafted(None).values()) == {"", "\n"}
 
 
 def test_calls_side_by_side_say_what_they_say_alone(

@@ -1,63 +1,45 @@
-"""What tells two described images apart: widest gap first, mirrored by a swap, and cited."""
+"""What tells two images apart: log odds by property and their sum, mirrored by a swap."""
 
-from creative4u.selector.evidence.properties import NAMES, Match, Observation, shown
-from creative4u.selector.evidence.weighing import (
-    BEARING,
-    KNOTS,
-    TOTAL,
-    cite,
-    differences,
-    summed,
-    weighed,
-)
-from creative4u.selector.protocol.prompt import comparison_messages
+import pytest
 
-A = "size 6 text 0 blur 0 sharp 5 title 4 like ping-pong ball"
-B = "size 4 text 0 blur 6 sharp 5 title 5 like nail"
+from creative4u.schema import ImageEvidence, PairEvidence
+from creative4u.selector.evidence.properties import NAME_OF_WORD, NAMES
+from creative4u.selector.evidence.weighing import BEARING, KNOTS, TOTAL, gaps, weigh_pair
 
 
-def test_the_widest_gap_stands_first_and_equal_levels_are_silent() -> None:
-    assert differences(A, B) == "blur B+6 size A+2 title B+1"
+def image(**degrees: float) -> ImageEvidence:
+    return ImageEvidence(degrees=degrees)
+
+
+A = image(size=6, text=0, blur=0, sharp=5, title=4)
+B = image(size=4, text=0, blur=6, sharp=5, title=5)
+
+
+def test_without_curves_the_widest_gap_of_levels_stands_first_and_equal_ones_are_silent() -> None:
+    evidence = weigh_pair(A, B, {})
+    assert list(gaps(evidence).items()) == [("blur", -6), ("size", 2), ("title", -1)]
+    assert (evidence.contributions, evidence.log_odds) == ({}, 0.0)
 
 
 def test_a_swap_exchanges_the_sides_alone() -> None:
-    assert differences(B, A) == "blur A+6 size B+2 title A+1"
+    evidence = weigh_pair(A, B, WEIGHTS)
+    assert list(gaps(weigh_pair(B, A, {})).items()) == [("blur", 6), ("size", -2), ("title", 1)]
+    assert evidence.swapped() == weigh_pair(B, A, WEIGHTS)
+    assert evidence.swapped().swapped() == evidence
 
 
 def test_the_same_description_twice_tells_nothing() -> None:
-    assert differences(A, A) == "nothing"
-    assert cite("subject", "nothing") == ""
+    assert gaps(weigh_pair(A, A, {})) == gaps(weigh_pair(A, A, WEIGHTS)) == {}
 
 
 def test_a_property_known_of_one_image_only_is_no_difference() -> None:
-    assert differences("size 6 query 4", "size 4") == "size A+2"
-
-
-def test_a_line_cites_what_bears_on_it_and_no_more_than_two() -> None:
-    apart = "blur B+6 dark A+3 size A+2 clutter B+1"
-    assert cite("subject", apart) == "blur B+6 dark A+3"
-    assert cite("background", apart) == "clutter B+1"
-    assert cite("layout", apart) == cite("click", apart) == ""
+    assert gaps(weigh_pair(image(size=6, query=4), image(size=4), {})) == {"size": 2}
 
 
 def test_every_probed_property_bears_on_one_question() -> None:
     told = [name for names in BEARING.values() for name in names]
-    assert sorted(told) == sorted([*NAMES, "title", "query", "words", "said", TOTAL])
-
-
-def test_levels_as_they_are_described_are_found_again() -> None:
-    degrees = {name: float(number) for number, name in enumerate(NAMES)}
-    one = Observation(asked=degrees, measured={"sharp": 2.4}, looks_like="running shoe")
-    other = one.model_copy(update={"asked": {**degrees, "dark": 9.0}})
-    match = Match(title=3.0, queries=5.0)
-    told = differences(shown(one, match).text, shown(other, match).text)
-    assert told == f"dark B+{9 - NAMES.index('dark')}"
-
-
-def test_the_prompt_ends_with_them_where_there_are_observations() -> None:
-    told = comparison_messages("Boot", ("boots",), (A, B))[0]["content"][-1]["text"]
-    assert told.endswith("\nMore of it: blur B+6 size A+2 title B+1")
-    assert "More of it" not in str(comparison_messages("Boot", ("boots",)))
+    rated = [NAME_OF_WORD[word] for word in NAMES]
+    assert sorted(told) == sorted([*rated, "title", "query", "query_words", "text_lines", TOTAL])
 
 
 def line(slope: float) -> tuple[float, ...]:
@@ -65,48 +47,36 @@ def line(slope: float) -> tuple[float, ...]:
 
 
 WEIGHTS = {"blur": line(-0.13), "size": line(0.21), "title": line(0.04)}
-OF_A = {"size": 6.2, "blur": 0.1, "sharp": 5.0, "title": 4.0}
-OF_B = {"size": 4.2, "blur": 6.1, "sharp": 5.0, "title": 5.0}
+OF_A = image(size=6.2, blur=0.1, sharp=5.0, title=4.0)
+OF_B = image(size=4.2, blur=6.1, sharp=5.0, title=5.0)
 
 
-def test_weighed_gaps_belong_to_the_side_they_speak_for_and_are_summed() -> None:
-    assert weighed(OF_A, OF_B, WEIGHTS) == "blur A+8 size A+4 all A+12"  # 7.8 + 4.2 - 0.4 = 11.6
+def test_contributions_are_gaps_in_worth_and_their_sum_is_in_tenths() -> None:
+    evidence = weigh_pair(OF_A, OF_B, WEIGHTS)
+    # 0.13 * 6 = 0.78, 0.21 * 2 = 0.42, 0.04 * -1: 1.16 in sum
+    assert evidence.contributions == pytest.approx({"blur": 0.78, "size": 0.42, "title": -0.04})
+    assert evidence.log_odds == 1.2
+    assert list(gaps(evidence).items()) == [("blur", 8), ("size", 4), (TOTAL, 12)]
 
 
-def test_a_swap_of_weighed_gaps_exchanges_the_sides_alone() -> None:
-    assert weighed(OF_B, OF_A, WEIGHTS) == "blur B+8 size B+4 all B+12"
-
-
-def test_weighed_gaps_that_round_to_nothing_still_have_a_leader() -> None:
-    assert weighed({"title": 4.0}, {"title": 5.0}, WEIGHTS) == "all B+1"
-    assert weighed({"size": 4.0}, {"title": 5.0}, WEIGHTS) == "nothing"
+def test_gaps_that_round_to_nothing_still_have_a_leader() -> None:
+    evidence = weigh_pair(image(title=4.0), image(title=5.0), WEIGHTS)
+    assert (evidence.log_odds, gaps(evidence)) == (-0.1, {TOTAL: -1})
+    flat = {"size": (0.0, 0.01, 0.02, 0.03, 0.04)}
+    assert weigh_pair(image(size=9.0), image(size=1.0), flat).log_odds == 0.1
+    assert weigh_pair(image(size=1.0), image(size=9.0), flat).log_odds == -0.1
+    assert weigh_pair(image(size=4.0), image(size=4.0), flat).log_odds == 0.0
+    assert gaps(weigh_pair(image(size=4.0), image(title=5.0), WEIGHTS)) == {}
 
 
 def test_worth_is_linear_between_its_knots() -> None:
     steps = {"blur": (0.0, -1.0, -2.0, -2.0, -2.0)}  # at 0, 1, 3, 6 and 9
-    assert weighed({"blur": 0.5}, {"blur": 2.0}, steps) == "blur A+10 all A+10"  # -0.5 and -1.5
-    assert weighed({"blur": 9.0}, {"blur": 4.0}, steps) == "nothing"
+    evidence = weigh_pair(image(blur=0.5), image(blur=2.0), steps)
+    assert evidence.contributions == {"blur": pytest.approx(-0.5 + 1.5)}
+    assert weigh_pair(image(blur=9.0), image(blur=4.0), steps).log_odds == 0.0
 
 
-def test_the_click_line_cites_the_sum() -> None:
-    assert cite("click", "blur A+8 size A+4 all A+12") == "all A+12"
-
-
-def test_the_prompt_says_that_they_are_weighed() -> None:
-    apart = "blur A+8 size A+4 all A+12"
-    told = comparison_messages("Boot", ("boots",), (A, B), apart=apart)[0]["content"][-1]
-    assert told["text"].endswith("\nSpeaks for it: blur A+8 size A+4 all A+12")
-
-
-def test_the_side_that_leads_by_less_than_a_point_gets_one() -> None:
-    worth = {"size": (0.0, 0.01, 0.02, 0.03, 0.04)}  # tenths of a point of log odds
-    assert weighed({"size": 9.0}, {"size": 1.0}, worth) == "all A+1"
-    assert weighed({"size": 1.0}, {"size": 9.0}, worth) == "all B+1"
-    assert weighed({"size": 4.0}, {"size": 4.0}, worth) == "nothing"
-
-
-def test_the_sum_is_read_back_from_the_end_alone() -> None:
-    assert summed("blur A+8 size B+2 all A+6") == 0.6
-    assert summed("click: A leads on text; all B+14") == -1.4
-    assert summed("Title: all A+99\nSpeaks for it: nothing") == 0.0
-    assert summed("") == 0.0
+def test_the_record_is_the_same_after_json() -> None:
+    evidence = weigh_pair(OF_A, OF_B, WEIGHTS)
+    assert PairEvidence.model_validate_json(evidence.model_dump_json()) == evidence
+    assert list(evidence.model_dump()) == ["A", "B", "contributions", "log_odds"]

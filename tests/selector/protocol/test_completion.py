@@ -7,7 +7,7 @@ from reasoning_lines import LINES
 
 from creative4u.errors import VerdictParseError
 from creative4u.schema import ProtocolAnswers
-from creative4u.selector.protocol.completion import complete, mirrored, parse, swap_sides
+from creative4u.selector.protocol.completion import complete, mirrored, parse, prose, swap_sides
 from creative4u.selector.protocol.questions import KEYS, QUESTIONS, mirror, summary
 
 facts = st.from_regex(r"[a-zA-Z0-9 ,'-]{1,40}\.", fullmatch=True).filter(lambda s: s.strip(" ."))
@@ -93,3 +93,20 @@ def test_the_summary_counts_who_leads_where() -> None:
     assert summary(answers) == "A leads on title_hit, subject, background; B leads on text"
     level = dict.fromkeys(answers, "A=B")
     assert summary(level) == "nothing between them"
+
+
+@pytest.mark.parametrize(
+    ("said", "own"),
+    [
+        ("blur B+30 cover A+13; B is sharp. A<B", "B is sharp. A<B"),
+        ("text A+2; both have no text. A=B", "both have no text. A=B"),
+        ("props B+2. A=B", ". A=B"),  # nothing but a citation
+        ("B leads on subject; all B+16", "B leads on subject"),
+        ("nothing between them", "nothing between them"),
+        ("words A+27 query", ""),  # still being written
+        ("words", ""),
+        ("words A+2", ""),
+    ],
+)
+def test_a_lines_own_words_are_what_it_does_not_cite(said: str, own: str) -> None:
+    assert prose(said) == own

@@ -22,9 +22,11 @@ def test_both_read_the_same_prompts(adapter: Path, pictures: list[Any], tmp_path
     for order in ((0, 1), (1, 0)):
         urls = [data_url(pictures[i], 224) for i in order]
         body = chat_body(comparison_messages("boot", ("warm",)), urls, "m", max_tokens=4)
-        lines.append(json.dumps({"custom_id": f"p:{order}", "body": body}))
+        lines.append(json.dumps({"custom_id": f"p:{'BA' if order[0] else 'AB'}:0", "body": body}))
     path.write_text("\n".join(lines) + "\n")
-    asked = read_requests(path)
+    beside = tmp_path / "out.jsonl.batch.jsonl"
+    beside.write_text('{}\n{"evidence": null}\n')
+    asked = read_requests(path, beside)
     ours, plain = Timed("here", 2), Timed("transformers", 2)
     here(asked, folder, ours)
     transformers_loop(asked, folder, plain)

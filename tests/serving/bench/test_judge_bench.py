@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
 from creative4u.errors import InputError
+from creative4u.schema import ImageEvidence, PairEvidence
 from creative4u.selector.backends.openai_format import chat_body, data_url
 from creative4u.selector.protocol.completion import complete
 from creative4u.selector.protocol.prompt import comparison_messages
@@ -94,14 +95,24 @@ def test_cpu_seconds_count_children_and_not_waiting() -> None:
 
 def test_requests_come_back_as_the_prompts_they_were(tmp_path: Path) -> None:
     images = (Image.new("RGB", (224, 224), "red"), Image.new("RGB", (224, 224), "navy"))
-    messages = comparison_messages("boot", ("warm boot",), ("size 3", "size 8"))
+    evidence = PairEvidence(
+        A=ImageEvidence(degrees={"size": 3.0}), B=ImageEvidence(degrees={"size": 8.0}),
+        contributions={"size": -1.0}, log_odds=-1.0,
+    )  # fmt: skip
+    messages = comparison_messages("boot", ("warm boot",), evidence)
     body = chat_body(messages, [data_url(image, 224) for image in images], "m")
     path = tmp_path / "requests.jsonl"
-    path.write_text(json.dumps({"custom_id": "p:AB:0", "body": body}) + "\n")
-    asked = read_requests(path)
-    assert asked[0].name == "p:AB:0"
+    names = ("p:AB:0", "p:BA:0", "bare:AB:1")
+    lines = [json.dumps({"custom_id": name, "body": body}) + "\n" for name in names]
+    path.write_text("".join(lines))
+    beside = tmp_path / "out.jsonl.batch.jsonl"
+    kept = ["{}", json.dumps({"evidence": evidence.model_dump()}), '{"evidence": null}']
+    beside.write_text("\n".join(kept) + "\n")
+    asked = read_requests(path, beside)
+    assert [one.name for one in asked] == list(names)
+    assert [one.evidence for one in asked] == [evidence, evidence.swapped(), None]
     prompt = prompt_of(asked[0])
-    assert prompt.messages == messages
+    assert (prompt.messages, prompt.evidence_log_odds) == (messages, -1.0)
     assert [one.tobytes() for one in prompt.images] == [one.tobytes() for one in images]
 
 

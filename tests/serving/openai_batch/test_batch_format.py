@@ -15,12 +15,12 @@ from creative4u.errors import InputError
 from creative4u.selector.backends.openai_server import OpenAIBackend
 from creative4u.selector.backends.prompt_only import PromptsOnly
 from creative4u.selector.config import JudgeConfig
-from creative4u.selector.evidence.properties import Match, Observation, shown
+from creative4u.selector.evidence.properties import Match
 from creative4u.selector.judge import Judge
 from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
 from creative4u.serving.openai_batch.requests import read_answers, write_requests
 
-CONFIG = JudgeConfig(observe="model", measure=False, match=False, image_side=28)
+CONFIG = JudgeConfig(observe="model", use_pixels=False, use_title_match=False, image_side=28)
 ROWS = ["boot", "bag", "", "watch"]  # the third has no title, and so no request
 
 
@@ -42,7 +42,10 @@ class NoEvidence:
     ) -> list[tuple[dict[str, float], dict[str, float]]]:
         raise AssertionError
 
-    def looks_like(self, images: Sequence[Image.Image]) -> list[str]:
+    def classify(self, images: Sequence[Image.Image]) -> list[tuple[str, float]]:
+        raise AssertionError
+
+    def read(self, images: Sequence[Image.Image]) -> list[tuple[str, ...]]:
         raise AssertionError
 
     def match(self, image: Image.Image, title: str, queries: tuple[str, ...]) -> Match:
@@ -106,8 +109,7 @@ def test_requests_are_what_run_batch_takes(tmp_path: Path) -> None:
     assert {(line["method"], line["url"]) for line in lines} == {("POST", "/v1/chat/completions")}
     first, second = (line["body"]["messages"][0]["content"] for line in lines[:2])
     assert first[1] == second[3]  # the orders show the same two images the other way round
-    facts = shown(Observation(asked={"size": 6.0}, measured={})).text
-    assert first[2]["text"] == f" {facts}\nCreative B: "
+    assert first[2]["text"] == " size 6\nCreative B: "
     assert not (tmp_path / "out.jsonl").exists()
 
 
@@ -176,3 +178,39 @@ def test_what_does_not_belong_together(tmp_path: Path) -> None:
     pairs.write_text(pairs.read_text() + "\n")
     with pytest.raises(InputError, match="made from other pairs"):
         read_answers(pairs, out, [write(tmp_path / "a.jsonl", good)], again=False)
+
+
+def test_one_picture_is_a_tie_that_nothing_is_asked_about(tmp_path: Path) -> None:
+    pairs, requests, out = (
+        write_pairs(tmp_path), tmp_path / "requests.jsonl", tmp_path / "out.jsonl",
+    )  # fmt: skip
+    rows = read(pairs)
+    rows[1] |= {"image_b": "a.png"}
+    write(pairs, rows)
+    told = write_requests(pairs, out, requests, asker())
+    assert (told["requests"], told["pairs"]) == (4, 2)
+    assert not any(line["custom_id"].startswith("p:1:") for line in read(requests))
+    read_answers(pairs, out, [write(tmp_path / "a.jsonl", answers_to(requests))], again=False)
+    row = read(out)[1]
+    assert (row["choice"], row["answers"]["same_image"], row["log_odds_lm"]) == ("tie", "yes", None)
+    assert row["evidence"]["A"] == row["evidence"]["B"]
+    with StubServer(said) as server:
+        judge = Judge(Served(server.url, image_side=28), CONFIG, NoEvidence())
+        now = tmp_path / "now.jsonl"
+        judge_pairs(pairs, now, judge, BatchConfig(progress=False))
+        assert len(server.asked) == 4
+    for one, other in zip(read(now), read(out), strict=True):
+        assert one | {"seconds": 0.0} == other | {"seconds": 0.0}
+
+
+def test_requests_that_keep_no_evidence_are_not_answered_with_none(tmp_path: Path) -> None:
+    pairs, requests, out = (
+        write_pairs(tmp_path), tmp_path / "requests.jsonl", tmp_path / "out.jsonl",
+    )  # fmt: skip
+    write_requests(pairs, out, requests, asker())
+    beside = tmp_path / "out.jsonl.batch.jsonl"
+    rows = [{k: v for k, v in row.items() if k != "evidence"} for row in read(beside)]
+    write(beside, rows)
+    answers = write(tmp_path / "a.jsonl", answers_to(requests))
+    with pytest.raises(InputError, match="holds no evidence; write it again with --to-batch"):
+        read_answers(pairs, out, [answers], again=False)
