@@ -1,16 +1,18 @@
-"""Name the columns of ad platforms' exports, from the platforms' own help pages.
+"""Name the columns of ad platforms' exports, as the platforms' own help pages name them.
 
-Help pages, by their titles:
+The pages, by their titles:
 
-- Google Ads Help: "About columns in your statistics tables" (Impr., Clicks, CTR), "About ad
-  customizers and image ads" is not needed: an image column is named Image, Image ad name or Asset;
-- Meta Business Help Centre: "About the columns in Meta Ads Manager" (Link clicks, Clicks (all), CTR
-  (link click-through rate) in per cent without a sign), "About breakdowns" (Image, video and
-  slideshow; Day);
+- Google Ads Help: "About columns in your statistics table" (Clicks, Impr., CTR);
+- Meta Business Help Center: "Customize columns in Meta Ads Manager" (Impressions, Link clicks,
+  Clicks (all), CTR (all), CTR (link click-through rate), both in per cent without a sign;
+  Reporting starts and ends), "Breakdowns in Meta Ads Manager" (Day; Image, video and slideshow);
 - TikTok Business Help Center: "Basic data" (Impressions, Clicks (destination), Clicks (all), CTR
-  (destination)), "Create custom reports" (dimensions: By Day, Ad name);
+  (destination)), "Create custom reports" (Ad name, By Day);
 - Amazon Ads support center: "Advertised product report" and "Search term report" of Sponsored
   Products (Advertised SKU, Advertised ASIN, Customer Search Term, Click-Thru Rate (CTR)).
+
+Which column says what image an ad shows depends on what a user has put into the report: the names
+for `image` are those that such columns usually bear, then the ad's name and id.
 """
 
 from __future__ import annotations
