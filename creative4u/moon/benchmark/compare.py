@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from creative4u.metrics import grouped_bootstrap, weighted_ratio
 from creative4u.moon.benchmark.gallery import Gallery
 from creative4u.moon.benchmark.items import DIRECTIONS
 from creative4u.moon.benchmark.ranks import best_ranks
 from creative4u.moon.encoder.baselines import Embeds
 
-ROUNDS = 1000  # bootstrap draws
 Ranks = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -56,17 +55,6 @@ def _same_words(gallery: Gallery, right: npt.NDArray[np.bool_]) -> npt.NDArray[n
     return np.asarray(said[:, words])
 
 
-def interval(hits: Floats, group: npt.NDArray[np.int64], seed: int = 0) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a mean (Q,), whole groups drawn with replacement."""
-    names, place = np.unique(group, return_inverse=True)
-    total = np.bincount(place, weights=hits)
-    count = np.bincount(place).astype(float)
-    draws = np.random.default_rng(seed).integers(0, len(names), (ROUNDS, len(names)))
-    means = total[draws].sum(axis=1) / count[draws].sum(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def benchmark(
     encoders: Mapping[str, Embeds], gallery: Gallery, k: int = 10, first: str = "moon"
 ) -> dict[str, dict[str, Any]]:
@@ -86,11 +74,11 @@ def benchmark(
             "gallery": len(gallery.listings), "queries": len(gallery.asked[ask].contents)
         }  # fmt: skip
         for name, answer in answers.items():
-            low, high = interval((answer.rank <= k).astype(float), answer.group)
+            ends = grouped_bootstrap(weighted_ratio(answer.rank <= k), answer.group)
             table[name] = {
                 "R@1": round(answer.recall(1), 4),
                 f"R@{k}": round(answer.recall(k), 4),
-                f"R@{k} interval": [round(low, 4), round(high, 4)],
+                f"R@{k} interval": [round(float(end), 4) for end in ends],
             }
         found[f"{ask}->{of}"] = table | _lead(answers, k, first)
     return found
@@ -103,6 +91,5 @@ def _lead(answers: Mapping[str, Answer], k: int, first: str) -> dict[str, Any]:
     best = max(others, key=lambda name: others[name].recall(k))
     own = answers[first]
     gain = (own.rank <= k).astype(float) - (others[best].rank <= k)
-    low, high = interval(gain, own.group)
-    ends = [round(low, 4), round(high, 4)]
+    ends = [round(float(end), 4) for end in grouped_bootstrap(weighted_ratio(gain), own.group)]
     return {"lead": {"over": best, "by": round(float(gain.mean()), 4), "interval": ends}}

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from creative4u.moon.benchmark.compare import interval, ranked
+from creative4u.metrics import grouped_bootstrap
+from creative4u.moon.benchmark.compare import ranked
 from creative4u.moon.benchmark.gallery import Gallery, read_gallery
 from creative4u.moon.benchmark.items import DIRECTIONS
 from creative4u.moon.encoder.baselines import Embeds
@@ -113,19 +114,17 @@ def _row(
         gains.append(change / len(change))  # each direction weighs the same
         groups.append(np.array(gallery.asked[ask].group))
     row["change"] = round(float(sum(gain.sum() for gain in gains)) / len(DIRECTIONS), 4)
-    row["interval"] = [round(end, 4) for end in _spread(gains, groups)]
+    row["interval"] = [round(float(end), 4) for end in _spread(gains, groups)]
     seeds = [float(np.mean([a[k].mean() - b[k].mean() for k in a]))
              for a, b in zip(runs, whole, strict=True)]  # fmt: skip
     row["by seed"] = [round(one, 4) for one in seeds]
     return row
 
 
-def _spread(gains: Sequence[Any], groups: Sequence[Any]) -> tuple[float, float]:
-    """The interval of the mean change over directions: products are drawn, once for all."""
-    every, place = np.unique(np.concatenate(groups), return_inverse=True)
-    total = np.bincount(place, weights=np.concatenate(gains), minlength=len(every))
-    low, high = interval(total * len(every) / len(gains), np.arange(len(every)))
-    return low, high
+def _spread(gains: Sequence[Any], groups: Sequence[Any]) -> Any:
+    """The interval of the mean change over directions, which share their draws of products."""
+    change = np.concatenate(gains) / len(gains)
+    return grouped_bootstrap(lambda weights: weights @ change, np.concatenate(groups))
 
 
 def _plot(rows: Sequence[Mapping[str, Any]]) -> Plot:

@@ -15,7 +15,7 @@ import numpy as np
 
 from creative4u.backbone.saliency import saliency
 from creative4u.images import load_image
-from creative4u.moon.benchmark.compare import interval
+from creative4u.metrics import grouped_bootstrap, weighted_ratio
 from creative4u.moon.benchmark.gallery import QUALITIES, titles_of
 from creative4u.moon.catalogue.items import read_world
 from creative4u.moon.encoder.baselines import Embeds
@@ -45,7 +45,7 @@ def study_heatmaps(
     product = float(np.mean([np.mean(one.product) for one in words["after"]]))
     table = [_row(name, some[known], product) for name, some in shares.items()]
     gain = shares["after"][known] - shares["before"][known]
-    low, high = interval(gain, np.arange(len(gain)))
+    ends = grouped_bootstrap(weighted_ratio(gain), range(len(gain)))
     out.mkdir(parents=True, exist_ok=True)
     patches: dict[str, list[float]] = {name: [] for name in encoders}
     for place, item in enumerate(items[:figures]):
@@ -72,7 +72,7 @@ def study_heatmaps(
     notes = {
         "items": int(known.sum()),
         "gain": round(float(gain.mean()), 4),
-        "gain interval": [round(low, 4), round(high, 4)],
+        "gain interval": [round(float(end), 4) for end in ends],
         "product words among all words": round(product, 4),
         "patch attribution on the product": {
             name: round(float(np.mean(some)), 4) for name, some in patches.items() if some
@@ -82,10 +82,10 @@ def study_heatmaps(
 
 
 def _row(name: str, shares: np.ndarray[Any, Any], product: float) -> dict[str, Any]:
-    low, high = interval(shares, np.arange(len(shares)))
+    ends = grouped_bootstrap(weighted_ratio(shares), range(len(shares)))
     return {
         "encoder": name,
         "product words": round(float(shares.mean()), 4),
-        "interval": [round(low, 4), round(high, 4)],
+        "interval": [round(float(end), 4) for end in ends],
         "filler words": round(1 - float(shares.mean()), 4),
     }

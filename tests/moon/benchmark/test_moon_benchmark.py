@@ -11,7 +11,7 @@ import pytest
 from fake_store import FakeStore
 
 from creative4u.errors import InputError
-from creative4u.moon.benchmark.compare import benchmark, interval, ranked
+from creative4u.moon.benchmark.compare import benchmark, ranked
 from creative4u.moon.benchmark.gallery import build_gallery
 from creative4u.moon.benchmark.two_tower import TwoTowerConfig, fit_two_tower
 from creative4u.moon.catalogue.behaviour import Behaviour, read_behaviour
@@ -87,13 +87,6 @@ def test_ranks_and_the_lead_over_the_best_other() -> None:
     assert "words" not in found["i->i"]
     assert found["t->mm"]["lead"] == {"over": "words", "by": 0.0, "interval": [0.0, 0.0]}
     assert found["i->t"]["moon"] == {"R@1": 1.0, "R@5": 1.0, "R@5 interval": [1.0, 1.0]}
-
-
-def test_intervals_draw_whole_groups() -> None:
-    hits = np.array([1.0, 1, 1, 0, 0, 0])
-    low, high = interval(hits, np.array([0, 0, 0, 1, 1, 1]))
-    assert (low, high) == (0.0, 1.0)  # two groups: both right, both wrong, or one of each
-    assert interval(np.ones(4), np.arange(4)) == (1.0, 1.0)
 
 
 def test_a_chance_purchase_is_not_bought(tmp_path: Path) -> None:
