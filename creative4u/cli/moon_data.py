@@ -20,7 +20,6 @@ Features = Annotated[
 
 def relevance(
     world: Annotated[Path, typer.Option("--world", help="A shop with its log.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the score goes.")] = None,
     encoder: EncoderFile = None,
     features: Features = None,
     truth: Annotated[bool, typer.Option(help="Judge it by the world's truth too.")] = True,
@@ -28,7 +27,7 @@ def relevance(
 ) -> None:
     """Fit the query-item score on training products; judge it on test products, beside text alone.
 
-    Example: `creative4u moon relevance --world world --out relevance.json`
+    Example: `creative4u moon relevance --world world --json`
     """
     with working():
         from creative4u.moon.encoder.encoder import load_encoder
@@ -37,9 +36,7 @@ def relevance(
 
         store = FeatureStore(features)
         right = _truth(world) if truth else None
-        score, found = study_relevance(world, load_encoder(encoder, store), store, right)
-        if out is not None:
-            score.save(out)
+        found = study_relevance(world, load_encoder(encoder, store), store, right)
     if json:
         print_json(found)
         return

@@ -32,13 +32,6 @@ class Content:
             raise InputError("nothing to embed: give a text, an image or both")
 
     @property
-    def modality(self) -> int:
-        """The place in `experts.MODALITIES`: 0 text, 1 image, 2 both."""
-        if self.image is None:
-            return 0
-        return 2 if self.text else 1
-
-    @property
     def only_text(self) -> Content:
         return Content(text=self.text)
 

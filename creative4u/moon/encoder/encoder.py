@@ -34,7 +34,6 @@ from creative4u.moon.encoder.qwen2_5_vl import QwenBackbone
 Array = npt.NDArray[np.float32]
 SHIPPED = "weights/encoder.safetensors"
 BATCH = 64
-LOUD = 8.0  # chosen on a validation cut of the training things
 
 
 @dataclass(frozen=True)
@@ -129,13 +128,12 @@ class Encoder(nn.Module):
             if value.requires_grad and not name.startswith("look.")
         ]
 
-    def forward(self, batch: Mapping[str, Tensor], loud: float = 1.0) -> Encoded:
-        """What `backbone.collate` gave, to vectors and gates; `loud` as in `match`."""
+    def forward(self, batch: Mapping[str, Tensor]) -> Encoded:
+        """What `backbone.collate` gave, to vectors and gates."""
+        hidden, mask = self.backbone(**batch)
         if isinstance(self.backbone, FeaturesBackbone):
-            hidden, mask = self.backbone(**batch, loud=loud)
             pooled = self.backbone.pooled(hidden, mask)  # (B, W)
         else:
-            hidden, mask = self.backbone(**batch)
             weight = mask[..., None].to(hidden)
             pooled = (hidden * weight).sum(1) / weight.sum(1)
         vectors = nn.functional.normalize(self.head(pooled), dim=-1)
@@ -149,9 +147,7 @@ class Encoder(nn.Module):
         gates = torch.stack([layer.gates for layer in layers]).mean(0)
         return Encoded(vectors, gates, layers[-1].guides)
 
-    def encode(
-        self, contents: Sequence[Content], dim: int | None = None, loud: float = 1.0
-    ) -> Array:
+    def encode(self, contents: Sequence[Content], dim: int | None = None) -> Array:
         """N contents to unit vectors (N, dim); independent of what else is in the batch."""
         self.eval()
         device = self.head.weight.device
@@ -160,19 +156,10 @@ class Encoder(nn.Module):
             for start in range(0, len(contents), BATCH):
                 batch = self.backbone.collate(contents[start : start + BATCH])
                 moved = {k: v.to(device) for k, v in batch.items()}
-                rows.append(self(moved, loud).vectors.cpu())
+                rows.append(self(moved).vectors.cpu())
         if not rows:
             return np.empty((0, dim or self.config.dim), np.float32)
         return truncate(torch.cat(rows), dim or self.config.dim).numpy()
-
-    def match(self, images: Sequence[Content], titles: Sequence[Content]) -> Array:
-        """(N,) how well each title names what its image shows: higher is righter.
-
-        The cosine in what both mean, with the learnt correction of images heard louder than in
-        `encode`: it tells a right title from a wrong one better and finds things worse.
-        """
-        rows = [self.encode(list(some), self.meant, LOUD) for some in (images, titles)]
-        return np.asarray((rows[0] * rows[1]).sum(axis=1), np.float32)
 
     def own_state(self) -> dict[str, Tensor]:
         """What is worth saving: all but a frozen vision tower, which has its own file."""

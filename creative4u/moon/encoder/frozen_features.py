@@ -132,17 +132,12 @@ class FeaturesBackbone(nn.Module):
         """Frozen features of N contents, see `collate`."""
         return collate(self.store, contents)
 
-    def forward(
-        self, image: Tensor, text: Tensor, there: Tensor, loud: float = 1.0
-    ) -> tuple[Tensor, Tensor]:
-        """Hidden states (N, 5, W) and the mask (N, 5) of the tokens that count.
-
-        `loud` is how much of the learnt correction is heard; see `Encoder.match`.
-        """
+    def forward(self, image: Tensor, text: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states (N, 5, W) and the mask (N, 5) of the tokens that count."""
         names = self._names(image)  # (N, 2, W)
         seen = self.dino(_levelled(image))  # (N, 2, W)
         if self.told is not None:  # all of it on the first token: the tokens of an image are added
-            more = loud * self.told(self.look_inputs(image))
+            more = self.told(self.look_inputs(image))
             seen = torch.stack([seen[:, 0] + more, seen[:, 1]], dim=1)
         said = nn.functional.normalize(self.text(text), dim=-1)[:, None]  # (N, 1, W)
         hidden = torch.cat([seen, names, said], dim=1) + self.place

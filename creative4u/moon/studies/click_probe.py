@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from creative4u.errors import InputError
 from creative4u.metrics import auc
@@ -25,6 +25,7 @@ from creative4u.moon.catalogue.items import Item
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
 POSITIONS = 10
+RIDGE = 1e-3  # on the mean log loss of standardised features; the bias is free
 
 
 @dataclass(frozen=True)
@@ -123,31 +124,15 @@ def features(
     )
 
 
-def fit_logistic(
-    x: npt.NDArray[np.float64], y: Ints, ridge: float = 1e-3, rounds: int = 12
-) -> npt.NDArray[np.float64]:
-    """Weights (F + 1,), the bias last: Newton's method, `ridge` on all but the bias."""
-    wide = np.concatenate([x, np.ones((len(x), 1))], axis=1)
-    beta = np.zeros(wide.shape[1])
-    beta[-1] = np.log(max(y.mean(), 1e-6) / max(1 - y.mean(), 1e-6))
-    penalty = np.diag([ridge] * x.shape[1] + [0.0])
-    for _ in range(rounds):
-        p = expit(wide @ beta)
-        slope = wide.T @ (y - p) / len(y) - penalty @ beta
-        curve = (wide * (p * (1 - p))[:, None]).T @ wide / len(y) + penalty
-        step = np.linalg.solve(curve + 1e-9 * np.eye(len(curve)), slope)
-        beta += step
-        if float(np.abs(step).max()) < 1e-6:
-            break
-    return beta
-
-
 def probe_auc(
     fit: Impressions, judge: Impressions, queries: Floats, items: Floats, config: ProbeConfig
 ) -> float:
     """The probe's AUC on `judge`; `queries` (Q, D) and `items` (N, D) are unit vectors."""
+    from sklearn.linear_model import LogisticRegression
+
     x = features(fit, queries, items, config)
     centre, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
-    beta = fit_logistic((x - centre) / scale, fit.click)
+    model: Any = LogisticRegression(C=1 / (RIDGE * len(x)), solver="newton-cholesky", tol=1e-6)
+    model.fit((x - centre) / scale, fit.click)
     other = (features(judge, queries, items, config) - centre) / scale
-    return auc(other @ beta[:-1] + beta[-1], judge.click)
+    return auc(model.decision_function(other), judge.click)

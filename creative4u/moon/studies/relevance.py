@@ -8,9 +8,7 @@ where it was shown for it and was not (our choice). The text-only score is the s
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,23 +36,6 @@ class Relevance:
         logit = cosines @ np.array(self.weights) + self.bias
         return np.asarray(1 / (1 + np.exp(-logit)))
 
-    def save(self, file: Path) -> Path:
-        """Write it as JSON."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(asdict(self)) + "\n", "utf-8")
-        part.replace(file)
-        return file
-
-
-def load_relevance(file: Path) -> Relevance:
-    """What `Relevance.save` wrote; raises InputError."""
-    try:
-        row = json.loads(file.read_text("utf-8"))
-        return Relevance(tuple(row["parts"]), tuple(row["weights"]), float(row["bias"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} holds no relevance score: {error}") from error
-
 
 def fit_relevance(
     cosines: Floats, label: npt.ArrayLike, parts: tuple[str, ...] = PARTS, ridge: float = 1e-4
@@ -65,21 +46,14 @@ def fit_relevance(
         cosines: (n, parts).
         label: (n,) 1 where the item answers the query.
     """
-    y = np.asarray(label, float)
-    if y.min(initial=1) == y.max(initial=0):
-        raise InputError("relevance needs pairs of both kinds: bought and passed over")
-    x = np.concatenate([np.asarray(cosines, float), np.ones((len(y), 1))], axis=1)
-    beta = np.zeros(x.shape[1])
-    penalty = np.diag([ridge] * len(parts) + [0.0])
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
-        gradient = x.T @ (y - p) / len(y) - penalty @ beta
-        curvature = (x * (p * (1 - p))[:, None]).T @ x / len(y) + penalty
-        step = np.linalg.solve(curvature, gradient)
-        beta += step * min(1.0, 10 / max(float(np.abs(step).max()), 1e-12))
-        if float(np.abs(gradient).max()) < 1e-10:
-            break
-    return Relevance(parts, tuple(float(one) for one in beta[:-1]), float(beta[-1]))
+    from sklearn.linear_model import LogisticRegression
+
+    y = np.asarray(label, int)
+    if len(np.unique(y)) < 2:
+        raise InputError("every pair has the same label; bought and not bought pairs are needed")
+    model: Any = LogisticRegression(C=1 / (ridge * len(y)), solver="newton-cholesky", tol=1e-8)
+    model.fit(np.asarray(cosines, float), y)
+    return Relevance(parts, tuple(model.coef_[0].tolist()), float(model.intercept_[0]))
 
 
 def cosines(query: Floats, title: Floats, image: Floats, both: Floats) -> Floats:

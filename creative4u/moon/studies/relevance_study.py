@@ -1,6 +1,6 @@
 """A shop and an encoder in, the relevance score fitted on its log and how good it is out.
 
-    creative4u moon relevance --world DIR --out relevance.json
+    creative4u moon relevance --world DIR --json
 
 Fitted on the pairs of training products that were shown often enough, judged on those of test
 products: by the log, and, where the caller gives it, by the truth (which query an item answers).
@@ -22,7 +22,7 @@ from creative4u.moon.catalogue.items import read_world
 from creative4u.moon.encoder.baselines import Embeds, Frozen
 from creative4u.moon.encoder.content import Content
 from creative4u.moon.encoder.feature_store import FeatureStore
-from creative4u.moon.studies.relevance import Relevance, cosines, fit_relevance, judged
+from creative4u.moon.studies.relevance import cosines, fit_relevance, judged
 
 LEAST_SHOWN = 20
 Ints = npt.NDArray[np.int64]
@@ -67,8 +67,8 @@ def study_relevance(
     encoder: Embeds,
     store: FeatureStore,
     truth: npt.NDArray[np.bool_] | None = None,
-) -> tuple[Relevance, dict[str, Any]]:
-    """The fitted score and its figures; `truth` (queries, products) is for evaluation only."""
+) -> dict[str, Any]:
+    """The figures of each score; `truth` (queries, products) is for evaluation only."""
     items, pairs = read_world(world), shown_pairs(world)
     seen = np.array([bool(item.images) for item in items])
     pairs = pairs.where(seen[pairs.product])
@@ -94,22 +94,21 @@ def study_relevance(
         ),
     }
     figures: dict[str, Any] = {}
-    fitted: dict[str, Relevance] = {}
     for name, (table, parts) in tables.items():
         rows = table[pairs.query, pairs.product]  # (pairs, parts)
-        fitted[name] = fit_relevance(rows[~test], pairs.bought[~test], parts)
-        p = fitted[name].score(rows[test])
+        score = fit_relevance(rows[~test], pairs.bought[~test], parts)
+        p = score.score(rows[test])
         figures[name] = {"by the log": judged(p, pairs.bought[test], pairs.query[test])}
         if truth is not None:
             right = truth[pairs.query, pairs.product][test]
             figures[name]["by the truth, shown pairs"] = judged(p, right, pairs.query[test])
             columns = np.array([item.split == "test" for item in items]) & seen
-            every = fitted[name].score(table[:, columns])
+            every = score.score(table[:, columns])
             asked = np.broadcast_to(np.arange(len(every))[:, None], every.shape)
             figures[name]["by the truth, all pairs"] = judged(
                 every.ravel(), truth[:, columns].ravel(), asked.ravel()
             )
-    return fitted["moon"], figures
+    return figures
 
 
 def answers_of(

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,13 +32,14 @@ class MeaningConfig:
 
 def ridge(inputs: Tensor, wanted: Tensor, weight: Tensor, strength: float) -> tuple[Tensor, Tensor]:
     """(N, F), (N, D) and (N,) to the map (D, F) and its offset (D,), inputs centred."""
-    share = (weight / weight.sum())[:, None]
-    middle, target = (share * inputs).sum(0), (share * wanted).sum(0)
-    centred = inputs - middle
-    gram = (centred * weight[:, None]).T @ centred
-    gram += strength * gram.diagonal().mean() * torch.eye(len(gram))
-    slope = torch.linalg.solve(gram, (centred * weight[:, None]).T @ (wanted - target)).T
-    return slope, -slope @ middle
+    from sklearn.linear_model import Ridge
+
+    x, y, w = inputs.numpy(), wanted.numpy(), weight.numpy()
+    middle = np.average(x, axis=0, weights=w)
+    spread = float((w[:, None] * (x - middle) ** 2).sum(axis=0).mean())
+    model: Any = Ridge(alpha=strength * spread, solver="cholesky").fit(x, y, sample_weight=w)
+    slope = torch.from_numpy(model.coef_).reshape(y.shape[1], -1).to(inputs)  # (D, F)
+    return slope, -slope @ torch.from_numpy(middle).to(inputs)
 
 
 def fit_meaning(
