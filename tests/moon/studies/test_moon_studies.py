@@ -24,12 +24,12 @@ from creative4u.moon.studies.exchange_rate import exchange_rate
 from creative4u.moon.studies.heatmap import WordDrops, patch_drops, share_on_mask, word_drops
 from creative4u.moon.studies.power_law import fit_power_law, hold_out
 from creative4u.moon.studies.relevance import (
-    Relevance,
+    RelevanceScore,
     cosines,
     fit_relevance,
-    judged,
+    relevance_metrics,
 )
-from creative4u.moon.studies.relevance_study import answers_of
+from creative4u.moon.studies.relevance_study import true_answers
 from creative4u.moon.studies.report import Curve, Plot, write_study
 
 
@@ -43,8 +43,8 @@ def test_a_power_law_is_found_again_and_predicts_the_point_left_out() -> None:
     assert (pure.floor, pure.scale) == (0.0, pytest.approx(3.0))
     assert pure.exponent == pytest.approx(0.5)
     assert told.size == 32
-    assert told.said == pytest.approx(3.0 * 32**-0.5)
-    assert told.interval[0] <= told.seen + 1e-9
+    assert told.predicted == pytest.approx(3.0 * 32**-0.5)
+    assert told.interval[0] <= told.measured + 1e-9
     with pytest.raises(ValueError, match="three points"):
         fit_power_law([1, 2], [1, 2])
 
@@ -92,9 +92,9 @@ def test_the_relevance_fit_stands_where_the_gradient_is_zero() -> None:
 
 
 def test_the_probe_sees_relevance_where_vectors_carry_it() -> None:
-    random = np.random.default_rng(0)
-    query, product = random.integers(0, 4, 4000), random.integers(0, 4, 4000)
-    click = (random.random(4000) < np.where(query == product, 0.5, 0.1)).astype(int)
+    rng = np.random.default_rng(0)
+    query, product = rng.integers(0, 4, 4000), rng.integers(0, 4, 4000)
+    click = (rng.random(4000) < np.where(query == product, 0.5, 0.1)).astype(int)
     rows = Impressions(query, product, np.ones(4000, int), click, np.full((4000, 1), -1))
     half = [slice(0, 2000), slice(2000, 4000)]
     fit, judge = (
@@ -110,15 +110,15 @@ def test_the_probe_sees_relevance_where_vectors_carry_it() -> None:
 
 
 def test_relevance_is_calibrated() -> None:
-    random = np.random.default_rng(1)
-    table = random.uniform(-1, 1, (8000, 2))
-    true = Relevance(("title", "both"), (3.0, -2.0), -1.0)
-    label = random.random(8000) < true.score(table)
+    rng = np.random.default_rng(1)
+    table = rng.uniform(-1, 1, (8000, 2))
+    true = RelevanceScore(("title", "both"), (3.0, -2.0), -1.0)
+    label = rng.random(8000) < true.score(table)
     found = fit_relevance(table, label, ("title", "both"), ridge=1e-9)
     assert found.weights == pytest.approx((3.0, -2.0), abs=0.2)
     assert found.bias == pytest.approx(-1.0, abs=0.1)
     assert found.score(table).mean() == pytest.approx(label.mean(), abs=1e-6)
-    assert judged(found.score(table), label, np.zeros(8000))["ECE"] < 0.03
+    assert relevance_metrics(found.score(table), label, np.zeros(8000))["ECE"] < 0.03
     with pytest.raises(InputError, match="same label"):
         fit_relevance(table, np.ones(8000), ("title", "both"))
     with pytest.raises(InputError, match="cosines"):
@@ -134,7 +134,7 @@ def test_what_a_query_names_is_read_off_the_unbiased_rates() -> None:
     # and creative 0 meets query 2's intent (+1.25), creative 1 does not
     rows = [(0, 0, 0.42), (1, 0, 1.42), (0, 1, 0.0), (1, 1, 1.0), (0, 2, 1.25), (1, 2, 1.0)]
     creative, query, logit = zip(*rows, strict=True)
-    found = answers_of(
+    found = true_answers(
         np.array(creative), np.array(query), np.array([rate(one - 4) for one in logit]),
         np.array([0, 0]), (4, 1),
     )  # fmt: skip
@@ -151,7 +151,7 @@ class Letters:
                 words = (one.text or "").lower().split()
                 rows.append([words.count("boot"), words.count("cheap"), 0.1])
             else:
-                pixels = np.asarray(one.picture().convert("RGB"), float)[..., 0] / 255
+                pixels = np.asarray(one.open_image().convert("RGB"), float)[..., 0] / 255
                 half = pixels.shape[1] // 2
                 rows.append([pixels[:, :half].mean(), pixels[:, half:].mean(), 0.0])
         return np.array(rows, np.float32)

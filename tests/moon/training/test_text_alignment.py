@@ -13,7 +13,7 @@ from PIL import Image
 from creative4u.moon.catalogue.items import Item
 from creative4u.moon.encoder.content import Content
 from creative4u.moon.encoder.encoder import RESIDUAL, Encoder
-from creative4u.moon.training.text_alignment import MeaningConfig, fit_meaning, ridge
+from creative4u.moon.training.text_alignment import TextAlignmentConfig, fit_text_alignment, ridge
 from data.images.named_images import stamps
 
 THINGS = ("boot", "lamp", "drum", "sofa", "kite")
@@ -41,16 +41,19 @@ def test_the_ridge_is_the_one_worked_out() -> None:
 def test_names_come_nearer_and_test_things_are_not_looked_at() -> None:
     images = [Content(image=item.images[2]) for item in shop()]
     names = [Content(thing) for thing in THINGS]
-    before, after = fresh(), fit_meaning(fresh(), shop(), 2, MeaningConfig())
+    before, after = fresh(), fit_text_alignment(fresh(), shop(), 2, TextAlignmentConfig())
     first, second = ((one.encode(images, 384) * one.encode(names, 384)).sum(1)
                      for one in (before, after))  # fmt: skip
     assert (second > first + 0.1).all()
     assert after.encode(names) == pytest.approx(before.encode(names), abs=1e-6)
     looks = after.encode(images)[:, 384:]
     assert looks == pytest.approx(before.encode(images)[:, 384:], abs=1e-6)
-    for items, config in ((shop("test"), MeaningConfig()), (shop(), MeaningConfig(ridge=0))):
-        left = fit_meaning(fresh(), items, 2, config)
-        assert not left.backbone.told.weight.any()
+    for items, config in (
+        (shop("test"), TextAlignmentConfig()),
+        (shop(), TextAlignmentConfig(ridge=0)),
+    ):
+        left = fit_text_alignment(fresh(), items, 2, config)
+        assert not left.backbone.text_correction.weight.any()
 
 
 def test_stamps_are_named_by_what_is_said_of_them(tmp_path: Path) -> None:
