@@ -23,7 +23,7 @@ from creative4u.backbone.wheels import home
 from creative4u.errors import Creative4UError, ImageError
 from creative4u.images import encode, load_image
 from creative4u.moon.encoder.content import Content
-from creative4u.moon.index.catalogue_index import Neighbour, Shelf, open_shelf
+from creative4u.moon.index.catalogue_index import CatalogueIndex, Neighbour, open_catalogue
 from creative4u.schema import Side
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ NEAREST = 4
 Array = npt.NDArray[np.float32]
 
 
-class Embeds(Protocol):
+class Embedder(Protocol):
     """The part of MOON's encoder that the panel uses."""
 
     def encode(self, contents: Sequence[Content]) -> Array: ...
@@ -50,8 +50,8 @@ class Likeness:
 class Moon:
     """An encoder, loaded when it is first asked for, and the catalogue it searches."""
 
-    encoder: Embeds | None = None
-    shelf: Shelf | None = None
+    encoder: Embedder | None = None
+    shelf: CatalogueIndex | None = None
     lock: Lock = field(default_factory=Lock)
 
     def look(self, image_a: Any, image_b: Any, title: str) -> Likeness:
@@ -64,10 +64,10 @@ class Moon:
             contents = [Content(image=image_a), Content(image=image_b), Content(title)]
             vectors = self.encoder.encode(contents)
         pair = vectors[:2]
-        # a title has no look: images meet it in what they mean alone
-        meant = vectors[:, : getattr(self.encoder, "meant", vectors.shape[1])]
-        a, b, words = meant / np.maximum(np.linalg.norm(meant, axis=1, keepdims=True), 1e-12)
-        near = self.shelf.near(pair, NEAREST) if self.shelf is not None else [[], []]
+        # a title has no visual part: it is compared with images in the shared dimensions
+        shared = vectors[:, : getattr(self.encoder, "shared_dim", vectors.shape[1])]
+        a, b, words = shared / np.maximum(np.linalg.norm(shared, axis=1, keepdims=True), 1e-12)
+        near = self.shelf.nearest(pair, NEAREST) if self.shelf is not None else [[], []]
         return Likeness(
             {"A": float(a @ words), "B": float(b @ words)},
             float(pair[0] @ pair[1]),
@@ -97,7 +97,7 @@ def load_moon() -> Moon:
     """MOON with the catalogue of CREATIVE4U_CATALOGUE or of the cache folder, if one is there."""
     folder = Path(os.environ.get("CREATIVE4U_CATALOGUE") or home() / "catalogue")
     try:
-        return Moon(shelf=open_shelf(folder) if folder.is_dir() else None)
+        return Moon(shelf=open_catalogue(folder) if folder.is_dir() else None)
     except Creative4UError as error:
         log.warning("no catalogue on the page: %s", error)
         return Moon()

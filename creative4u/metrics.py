@@ -1,4 +1,4 @@
-"""Arrays of outcomes in, one figure out: AA, CA, ECE, AUC, gAUC, log loss, recall@k, intervals.
+"""Compute figures from arrays of outcomes: AA, CA, ECE, AUC, gAUC, log loss, recall@k, intervals.
 
 Numpy only. A figure that has nothing to count (no rows, one class only) is nan, never 0.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+CELLS = 4_000_000  # weights that a bootstrap holds at a time: 32 MB
 CTR_PRIOR = (2.0402, 54.0625)  # a and b of VAM-HBM's smoothing (WWW 2021)
 
 
@@ -100,21 +101,6 @@ def log_loss(probability: ArrayLike, label: ArrayLike, floor: float = 1e-12) -> 
     return _mean(-(y * np.log(p) + (1 - y) * np.log1p(-p)))
 
 
-def ranks(scores: ArrayLike, targets: ArrayLike) -> NDArray[np.int64]:
-    """The place of each query's target among the gallery, from 1; ties count against it.
-
-    Args:
-        scores: (queries, gallery) similarities, higher is nearer.
-        targets: (queries,) the gallery index that is right.
-
-    Returns:
-        (queries,) ranks.
-    """
-    table = np.asarray(scores, dtype=float)
-    own = np.take_along_axis(table, np.asarray(targets, dtype=int)[:, None], axis=1)  # (queries, 1)
-    return np.asarray((table >= own).sum(axis=1), dtype=np.int64)
-
-
 def smoothed_ctr(clicks: ArrayLike, impressions: ArrayLike) -> Floats:
     """Smooth a CTR: (clicks + a) / (impressions + a + b) with (a, b) = CTR_PRIOR, same shape.
 
@@ -125,41 +111,76 @@ def smoothed_ctr(clicks: ArrayLike, impressions: ArrayLike) -> Floats:
 
 
 def recall_at_k(rank: ArrayLike, k: int) -> float:
-    """R@k: the share of queries whose target is among the first `k`, from `ranks`."""
+    """R@k: the share of queries whose rank (from 1) is at most `k`."""
     return _mean(np.asarray(rank) <= k)
 
 
-def bootstrap_interval(
-    figure: Callable[..., float],
-    *columns: ArrayLike,
+def grouped_bootstrap(
+    statistic: Callable[[Floats], ArrayLike],
+    groups: ArrayLike,
+    counts: ArrayLike | None = None,
     level: float = 0.95,
     rounds: int = 1000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """The percentile bootstrap interval of `figure(*columns)`, its rows drawn with replacement.
+    seed: int | Sequence[int] = 0,
+) -> Floats:
+    """The percentile bootstrap interval of one or several figures, drawing whole groups.
+
+    All figures of one call share their draws, so the difference of two of them is paired. Figures
+    that are a ratio of sums are vectorised by `weighted_ratio`.
 
     Args:
-        figure: takes the columns, gives one number; draws for which it is nan are left out.
-        columns: arrays of the same first length; a row is what is drawn.
+        statistic: takes weights (d, n), how often each row is drawn in each of d draws; returns
+            figures (d,) or (d, k). A draw whose figure is nan is left out.
+        groups: (n,) the group of each row: its own number where rows are drawn one by one.
+        counts: (n,) how many identical groups each row stands for; then each row is a group.
         level: the share of draws inside the interval.
         rounds: how many draws.
-        seed: of the draws; the same seed gives the same interval.
+        seed: the same seed gives the same interval.
+
+    Returns:
+        (2,) or (2, k): the lower ends, then the upper ends; nan where no draw has a figure.
     """
-    table = [np.asarray(column) for column in columns]
-    size = len(table[0])
-    if not size:
-        return float("nan"), float("nan")
-    random = np.random.default_rng(seed)
-    draws = []
-    for _ in range(rounds):
-        rows = random.integers(0, size, size)
-        draws.append(figure(*(column[rows] for column in table)))
-    known = np.array(draws)[~np.isnan(draws)]
-    if not known.size:
-        return float("nan"), float("nan")
+    names, place = np.unique(np.asarray(groups), return_inverse=True)
+    if not place.size:
+        return np.full(2, np.nan)
+    rng = np.random.default_rng(seed)
+    chunk = max(1, CELLS // place.size)
+    parts = []
+    for start in range(0, rounds, chunk):
+        some = min(chunk, rounds - start)
+        if counts is None:
+            drawn = rng.integers(0, names.size, (some, names.size))
+            times = np.stack([np.bincount(row, minlength=names.size) for row in drawn])
+            weights = times[:, place]
+        else:
+            number = np.asarray(counts, int)
+            weights = rng.multinomial(number.sum(), number / number.sum(), size=some)
+        parts.append(np.asarray(statistic(weights.astype(float)), float))
+    figures = np.concatenate(parts)  # (rounds,) or (rounds, k)
+    columns = figures.reshape(rounds, -1).T
     tail = (1 - level) / 2
-    low, high = np.quantile(known, [tail, 1 - tail])
-    return float(low), float(high)
+    known = [column[~np.isnan(column)] for column in columns]
+    ends = [np.quantile(one, [tail, 1 - tail]) if one.size else [np.nan] * 2 for one in known]
+    return np.asarray(ends).T.reshape(2, *figures.shape[1:])
+
+
+def weighted_ratio(
+    numerator: ArrayLike, denominator: ArrayLike | None = None
+) -> Callable[[Floats], Floats]:
+    """A statistic for `grouped_bootstrap`: sum(w * numerator) / sum(w * denominator).
+
+    Args:
+        numerator: (n,); with the default denominator, all ones, the figure is its mean.
+        denominator: (n,), for instance impressions where the numerator is clicks.
+    """
+    above = np.asarray(numerator, float)
+    below = np.ones_like(above) if denominator is None else np.asarray(denominator, float)
+
+    def ratio(weights: Floats) -> Floats:
+        total = weights @ below
+        return np.asarray(weights @ above / np.where(total == 0, np.nan, total))
+
+    return ratio
 
 
 def _mean(values: ArrayLike) -> float:

@@ -1,4 +1,4 @@
-"""A YAML recipe and `key=value` overrides in, a checked Recipe out; raises InputError."""
+"""Load a YAML recipe with `--set NAME=VALUE` settings as a checked Recipe; raises InputError."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from creative4u.errors import InputError
 from creative4u.files.table_text import read_text
+from creative4u.overrides import apply_setting, first_problem
 from creative4u.schema import Record
 from creative4u.selector.config import JudgeConfig
 from creative4u.user_paths import is_file, short_name
@@ -141,10 +142,10 @@ def judge_config(recipe: Recipe) -> JudgeConfig:
     return JudgeConfig.model_validate(found | recipe.judge)
 
 
-def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
-    """`name` is a shipped recipe's name or a YAML file; overrides are `key=value`, dots descend.
+def load_recipe(name: str, settings: tuple[str, ...] = ()) -> Recipe:
+    """Load a shipped recipe by name, or a YAML file, with settings applied.
 
-    A number descends into a list: `stages.0.singles=32`.
+    Settings are `NAME=VALUE`: dots descend, a number into a list (`stages.0.singles=32`).
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
     if not is_file(path):
@@ -157,26 +158,9 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
         raise InputError(f"{short_name(path)}: not YAML: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{short_name(path)}: got {type(content).__name__}; a recipe has keys")
-    for override in overrides:
-        _override(content, override)
+    for setting in settings:
+        apply_setting(content, setting, new_keys=True)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path.name}: {where}: got {first['input']!r}; {first['msg']}") from None
-
-
-def _override(content: Any, override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals:
-        raise InputError(f"got {override!r}; an override is key=value")
-    *parents, last = [int(part) if part.isdigit() else part for part in key.split(".")]
-    try:
-        for part in parents:
-            content = content.setdefault(part, {}) if isinstance(content, dict) else content[part]
-        content[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise InputError(f"got {short_name(override)}; the value is no YAML") from None
-    except (IndexError, KeyError, TypeError):
-        raise InputError(f"got {override!r}; the recipe has no {key!r}") from None
+        raise InputError(f"{path.name}: {first_problem(error)}") from None

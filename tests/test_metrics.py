@@ -10,14 +10,14 @@ import pytest
 from creative4u.metrics import (
     auc,
     average_accuracy,
-    bootstrap_interval,
     consistent_accuracy,
     expected_calibration_error,
     gauc,
+    grouped_bootstrap,
     log_loss,
-    ranks,
     recall_at_k,
     smoothed_ctr,
+    weighted_ratio,
 )
 
 
@@ -37,7 +37,7 @@ def test_nothing_to_count_is_nan() -> None:
     nothing = [
         average_accuracy([]), consistent_accuracy([[True]]), expected_calibration_error([], []),
         auc([1, 2], [1, 1]), gauc([1, 2], [1, 0], ["x", "y"]), gauc([], [], []), log_loss([], []),
-        recall_at_k([], 1), *bootstrap_interval(np.mean, []),
+        recall_at_k([], 1), *grouped_bootstrap(weighted_ratio([]), []),
     ]  # fmt: skip
     assert all(math.isnan(figure) for figure in nothing)
 
@@ -80,22 +80,62 @@ def test_log_loss_by_hand() -> None:
     assert log_loss([0.0], [1]) == pytest.approx(12 * math.log(10))
 
 
-def test_ranks_from_one_hot_scores() -> None:
-    scores = [[1, 0, 0, 0], [0, 1, 0, 0], [3, 2, 1, 0]]
-    assert ranks(scores, [0, 0, 2]).tolist() == [1, 4, 3]  # a tie with all zeros counts against
+def test_recall_counts_ranks_up_to_k() -> None:
     assert recall_at_k([1, 4, 3], 1) == pytest.approx(1 / 3)
     assert recall_at_k([1, 4, 3], 3) == pytest.approx(2 / 3)
 
 
-def test_bootstrap_interval() -> None:
-    assert bootstrap_interval(np.mean, [1.0] * 9) == (1.0, 1.0)
-    coin = np.array([0.0, 1.0] * 200)
-    low, high = bootstrap_interval(np.mean, coin)
+def test_a_bootstrap_over_rows_has_the_known_standard_error() -> None:
+    assert grouped_bootstrap(weighted_ratio([1.0] * 9), range(9)).tolist() == [1.0, 1.0]
+    coin = weighted_ratio([0.0, 1.0] * 200)
+    low, high = grouped_bootstrap(coin, range(400))
     assert low == pytest.approx(0.5 - 1.96 * 0.025, abs=0.01)  # standard error 0.5 / sqrt(400)
     assert high == pytest.approx(0.5 + 1.96 * 0.025, abs=0.01)
-    assert bootstrap_interval(np.mean, coin) == (low, high)
-    paired = bootstrap_interval(lambda p, y: log_loss(p, y), [0.5] * 20, [1, 0] * 10)
-    assert paired == pytest.approx((math.log(2), math.log(2)))
+    assert grouped_bootstrap(coin, range(400)).tolist() == [low, high]
+    assert grouped_bootstrap(coin, range(400), seed=1).tolist() != [low, high]
+
+
+def test_a_bootstrap_draws_whole_groups() -> None:
+    hits, group = [1.0, 1, 1, 0, 0, 0], ["a"] * 3 + ["b"] * 3
+    # two groups of opposite rows: a draw is all right, all wrong or half and half
+    assert grouped_bootstrap(weighted_ratio(hits), group).tolist() == [0.0, 1.0]
+    seen: list[float] = []
+
+    def halves(weights: np.ndarray) -> np.ndarray:
+        seen.extend(weights.sum(axis=1))
+        assert (weights[:, :3] == weights[:, :1]).all()
+        return weights[:, 0] / 2
+
+    grouped_bootstrap(halves, group, rounds=50)
+    assert seen == [6.0] * 50
+
+
+def test_a_bootstrap_of_a_difference_is_paired() -> None:
+    a = np.random.default_rng(0).random(60)
+    one, other = weighted_ratio(a), weighted_ratio(a - 0.25)
+    low, high = grouped_bootstrap(
+        lambda w: np.stack([one(w), one(w) - other(w)], axis=1), range(60)
+    )
+    assert high[0] - low[0] > 0.1
+    assert [low[1], high[1]] == pytest.approx([0.25, 0.25])
+
+
+def test_a_bootstrap_of_counted_rows_is_one_of_the_rows_themselves() -> None:
+    rows = grouped_bootstrap(weighted_ratio([1.0] * 300 + [0.0] * 100), range(400), rounds=4000)
+    kinds = grouped_bootstrap(weighted_ratio([1.0, 0.0]), range(2), [300, 100], rounds=4000)
+    assert kinds == pytest.approx(rows, abs=0.006)
+
+
+def test_a_bootstrap_leaves_out_draws_without_a_figure_and_does_not_depend_on_chunks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clicks = weighted_ratio([1.0, 1.0, 0.0], [1.0, 0.0, 0.0])  # nan where row 0 is not drawn
+    ends = grouped_bootstrap(clicks, range(3))
+    assert ends[0] >= 1
+    none = weighted_ratio([1.0, 1.0], [0.0, 0.0])
+    assert np.isnan(grouped_bootstrap(none, range(2))).all()
+    monkeypatch.setattr("creative4u.metrics.CELLS", 12)
+    assert grouped_bootstrap(clicks, range(3)).tolist() == ends.tolist()
 
 
 def test_shapes_that_do_not_match() -> None:

@@ -53,16 +53,6 @@ class ConSE:
         """Texts to unit vectors (N, 384) in the same space."""
         return _unit(sentence_vectors(texts) - _class_mean())
 
-    def similarity(self, images: Sequence[Image.Image], texts: Sequence[str]) -> Array:
-        """The cosine of every image with every text, (images, texts), in -1..1."""
-        return self.image_vectors(images) @ self.text_vectors(texts).T
-
-    def names(self, image: Image.Image, k: int = 5) -> list[tuple[str, float]]:
-        """What the image looks like: its `k` most probable class names and probabilities."""
-        probabilities = class_probabilities([image])[0]
-        best = np.argsort(-probabilities, kind="stable")[:k]
-        return [(class_names()[index], float(probabilities[index])) for index in best]
-
 
 def mean_of_names() -> Array:
     """The mean (384,) of the class names' vectors, which ConSE takes off everything."""

@@ -15,10 +15,10 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from creative4u.errors import Creative4UError
 
@@ -26,6 +26,17 @@ SOME_ROWS_FAILED = 3
 WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 STOPPED = 130  # what shells report for Ctrl-C
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer does not export its name
+
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Change one field of the config; repeatable. Dots descend: encoder.layers=1.",
+    ),
+]
+RENAMED = {"meaning_rate": "semantic_rate", "passed": "not_clicked"}  # shown by earlier docs
 
 
 class FrontDoor(TyperGroup):
@@ -66,6 +77,29 @@ def disk_trouble(error: OSError) -> tuple[str, int]:
             "for it: make room, then give the same command again"
         ), 1
     return line, 2
+
+
+class SettingsCommand(TyperCommand):
+    """A verb that names the option for each `name=value` word, the spelling of earlier releases."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse as usual. Raises a usage error for words that are settings."""
+        _, words, _ = self.make_parser(ctx).parse_args(args=list(args))
+        old = [word for word in words if "=" in word]
+        if old:
+            new = " ".join(self._option(word) for word in old)
+            raise UsageError(f"got {' '.join(old)}; write {new} instead.", ctx)
+        return super().parse_args(ctx, args)
+
+    def _option(self, word: str) -> str:
+        name, _, value = word.partition("=")
+        for parameter in self.params:
+            if f"--{name}" in parameter.opts:
+                if getattr(parameter, "is_flag", False):
+                    return f"--{name}" if value == "true" else f"--no-{name}"
+                many = value.split(",") if getattr(parameter, "multiple", False) else [value]
+                return " ".join(f"--{name} {one}" for one in many)
+        return f"--set {RENAMED.get(name, name)}={value}"
 
 
 def verbs(help_text: str) -> typer.Typer:

@@ -1,4 +1,4 @@
-"""Define the verbs of `creative4u rft`: train from a recipe, calibrate, merge, evaluate."""
+"""Define the verbs of `creative4u rft`: training a judge by a recipe (Reason-to-Select RFT)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from creative4u.cli.console import answer, print_json, say, verbs, working
+from creative4u.cli.console import SettingsCommand, answer, print_json, say, verbs, working
 
 Recipe = Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file.")]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes, dots descend.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Change one field of the recipe; repeatable. Dots descend: lora.rank=16.",
+    ),
 ]
 Model = Annotated[Path, typer.Option(help="A folder with an adapter or a model.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -25,42 +30,42 @@ def rft() -> None:
     """Train a judge: CoT-SFT, then GRPO."""
 
 
-@app.command()
-def sft(recipe: Recipe, overrides: Overrides = None, json: Json = False) -> None:
+@app.command(cls=SettingsCommand)
+def sft(recipe: Recipe, settings: Overrides = None, json: Json = False) -> None:
     """Fine-tune on reasoning by a recipe; started again, a killed run goes on.
 
-    Example: `creative4u rft sft smoke stages.0.singles=32`
+    Example: `creative4u rft sft smoke --set stages.0.singles=32`
     """
     with working():
         from rft.recipe import load_recipe
 
-        loaded = load_recipe(recipe, tuple(overrides or ()))
+        loaded = load_recipe(recipe, tuple(settings or ()))
         from rft.training.sft import main
 
         folder = main(loaded)
     _done(folder, json)
 
 
-@app.command()
-def grpo(recipe: Recipe, overrides: Overrides = None, json: Json = False) -> None:
+@app.command(cls=SettingsCommand)
+def grpo(recipe: Recipe, settings: Overrides = None, json: Json = False) -> None:
     """Train by reinforcement from the adapter of `rft sft`; started again, a killed run goes on.
 
-    Example: `creative4u rft grpo grpo-160m grpo.pairs=40`
+    Example: `creative4u rft grpo grpo-160m --set grpo.pairs=40`
     """
     with working():
         from rft.recipe import load_recipe
 
-        loaded = load_recipe(recipe, tuple(overrides or ()))
+        loaded = load_recipe(recipe, tuple(settings or ()))
         from rft.training.grpo import main
 
         folder = main(loaded)
     _done(folder, json)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def memory(
     recipe: Recipe,
-    overrides: Overrides = None,
+    settings: Overrides = None,
     gpu: Annotated[
         bool | None, typer.Option(help="A GPU or a CPU; by default as the recipe is meant.")
     ] = None,
@@ -76,7 +81,7 @@ def memory(
         from rft.recipe import load_recipe
         from rft.tools.memory import estimate
 
-        loaded = load_recipe(recipe, tuple(overrides or ()))
+        loaded = load_recipe(recipe, tuple(settings or ()))
         told = estimate(loaded, loaded.base not in BASES if gpu is None else gpu, devices).told()
     answer(told, json)
 
@@ -160,9 +165,7 @@ def observe(
 
 @app.command()
 def calibrate(
-    verdicts: Annotated[
-        list[Path], typer.Argument(help="Labelled verdicts of held-out pairs.")
-    ],
+    verdicts: Annotated[list[Path], typer.Argument(help="Labelled verdicts of held-out pairs.")],
     model: Model,
     json: Json = False,
 ) -> None:

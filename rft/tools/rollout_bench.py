@@ -1,6 +1,6 @@
 """Time plain against guided generation of rollouts in CPU seconds.
 
-Run: python -m rft.tools.rollout_bench grpo-160m adapter=runs/sft-160m/1-pairs grpo.pairs=1
+Run: python -m rft.tools.rollout_bench grpo-160m --set adapter=DIR --set grpo.pairs=1
 
 Plain is what TRL's trainer does without a `rollout_func`: `generate` of the policy, every prompt of
 a group read for itself, every token written one by one. Both draw at the same temperature for the
@@ -105,7 +105,7 @@ def main(recipe: Recipe, rounds: int) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe")
-    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--rounds", type=int, default=2)
     given = parser.parse_args()
-    print(json.dumps(main(load_recipe(given.recipe, tuple(given.overrides)), given.rounds)))
+    print(json.dumps(main(load_recipe(given.recipe, tuple(given.set)), given.rounds)))

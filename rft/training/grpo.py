@@ -1,4 +1,4 @@
-"""GRPO: a recipe in, an adapter out. Run: creative4u rft grpo grpo-160m [key=value ...]
+"""GRPO: a recipe in, an adapter out. Run: creative4u rft grpo grpo-160m [--set NAME=VALUE]
 
 DeepSeekMath's GRPO (arXiv 2402.03300) on TRL's trainer, from the adapter of CoT-SFT. Every step
 takes whole pairs, both orders of each. Killed and started again, a run goes on from its last

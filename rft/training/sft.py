@@ -1,4 +1,4 @@
-"""CoT-SFT: a recipe in, an adapter out. Run: creative4u rft sft sft-160m [key=value ...]
+"""CoT-SFT: a recipe in, an adapter out. Run: creative4u rft sft sft-160m [--set NAME=VALUE]
 
 Stages follow each other on one adapter: single images and their degrees first,
 then pairs whose prompts hold what the model itself observed, single images still mixed in.

@@ -17,7 +17,7 @@ from app.moon_panel import Moon
 from app.page import start
 from app.visitors.uploads import VisitorFiles
 from creative4u.moon.catalogue.items import Item
-from creative4u.moon.index.catalogue_index import Shelf, open_shelf
+from creative4u.moon.index.catalogue_index import CatalogueIndex, open_catalogue
 from creative4u.moon.index.faiss_index import IndexConfig
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol.questions import QUESTIONS
@@ -36,7 +36,7 @@ def address(judge: FakeJudge, tmp_path_factory: pytest.TempPathFactory) -> Itera
     home = tmp_path_factory.mktemp("catalogue")
     for name in ("red", "blue"):
         Image.new("RGB", (60, 60), name).save(home / f"{name}.png")
-    shelf = Shelf(open_shelf(home / "none", IndexConfig(dim=3)).index)
+    shelf = CatalogueIndex(open_catalogue(home / "none", IndexConfig(dim=3)).index)
     shelf.add([Item(n, f"a {n} thing", images=(home / f"{n}.png",)) for n in ("red", "blue")],
               Colours())  # fmt: skip
     files = VisitorFiles(tmp_path_factory.mktemp("uploads"))

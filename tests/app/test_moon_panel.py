@@ -22,7 +22,7 @@ from app.visitors.uploads import VisitorFiles
 from creative4u.errors import BackendError
 from creative4u.moon.catalogue.items import Item
 from creative4u.moon.encoder.content import Content
-from creative4u.moon.index.catalogue_index import Shelf, open_shelf
+from creative4u.moon.index.catalogue_index import CatalogueIndex, open_catalogue
 from creative4u.moon.index.faiss_index import IndexConfig
 
 
@@ -44,17 +44,17 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def shelf(files: dict[str, str], tmp_path: Path) -> Shelf:
-    made = Shelf(open_shelf(tmp_path / "none", IndexConfig(dim=3)).index)
+def shelf(files: dict[str, str], tmp_path: Path) -> CatalogueIndex:
+    made = CatalogueIndex(open_catalogue(tmp_path / "none", IndexConfig(dim=3)).index)
     items = [Item(n, f"a {n} thing <b>", images=(Path(file),)) for n, file in files.items()]
     assert made.add(items, Colours()) == 3
     assert made.add(items, Colours()) == 0
     made.save(tmp_path / "shelf")
-    return open_shelf(tmp_path / "shelf")
+    return open_catalogue(tmp_path / "shelf")
 
 
 def test_cosines_and_neighbours_are_the_ones_worked_out(
-    files: dict[str, str], shelf: Shelf
+    files: dict[str, str], shelf: CatalogueIndex
 ) -> None:
     moon = Moon(Colours(), shelf)
     red, blue = Image.open(files["red"]), Image.open(files["blue"])
@@ -68,7 +68,7 @@ def test_cosines_and_neighbours_are_the_ones_worked_out(
 class Looking:
     """Two numbers of meaning and one of look, which no title has."""
 
-    meant = 2
+    shared_dim = 2
 
     def encode(self, contents: Sequence[Content]) -> np.ndarray:
         rows = {True: [0.0, 1.0, 0.0], False: [0.48, 0.36, 0.8]}
@@ -84,7 +84,9 @@ def test_a_title_is_compared_with_what_images_mean_not_with_their_look(
     assert found.other == pytest.approx(1.0)
 
 
-def test_the_panel_shows_them_and_escapes_titles(files: dict[str, str], shelf: Shelf) -> None:
+def test_the_panel_shows_them_and_escapes_titles(
+    files: dict[str, str], shelf: CatalogueIndex
+) -> None:
     said = Moon(Colours(), shelf).fill(files["red"], files["blue"], "red shoe", "")
     assert "A and the title: <b>1.00</b> (nearer)" in said
     assert "a blue thing &lt;b&gt;" in said

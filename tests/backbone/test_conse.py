@@ -80,13 +80,6 @@ def test_two_classes_weigh_by_the_root_of_their_probability() -> None:
     np.testing.assert_allclose(bridge.from_probabilities(probabilities)[0], expected, atol=1e-5)
 
 
-def test_names_are_the_most_probable_first(pictures: list[Image.Image]) -> None:
-    named = ConSE().names(pictures[0], k=3)
-    probabilities = class_probabilities(pictures[:1])[0]
-    assert [p for _, p in named] == pytest.approx(sorted(probabilities, reverse=True)[:3])
-    assert class_names()[int(probabilities.argmax())] == named[0][0]
-
-
 def test_top_k_is_checked() -> None:
     with pytest.raises(ValueError, match="top_k is 1 to 1000, not 0"):
         ConSE(top_k=0)
@@ -95,7 +88,7 @@ def test_top_k_is_checked() -> None:
 def test_titles_find_their_photographs(product_photos: list[tuple[str, Image.Image]]) -> None:
     """Text to image among all product photographs (59): R@5 at least 0.5, chance is 0.085."""
     titles, images = zip(*product_photos, strict=True)
-    scores = ConSE().similarity(images, titles).T  # (titles, images)
+    scores = ConSE().text_vectors(titles) @ ConSE().image_vectors(images).T  # (titles, images)
     ranks = (scores > np.diag(scores)[:, None]).sum(axis=1)
     assert len(ranks) >= 50
     assert (ranks < 5).mean() >= 0.5

@@ -19,6 +19,6 @@ class Colours:
             if one.image is None:
                 rows.append([float(word in (one.text or "")) for word in ("red", "green", "blue")])
             else:
-                rows.append(list(np.asarray(one.picture().convert("RGB")).mean(axis=(0, 1))))
+                rows.append(list(np.asarray(one.open_image().convert("RGB")).mean(axis=(0, 1))))
         table = np.array(rows, np.float32)
         return table / np.linalg.norm(table, axis=1, keepdims=True)

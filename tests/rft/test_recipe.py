@@ -29,9 +29,9 @@ def test_overrides_descend_by_dots_and_numbers() -> None:
     ("overrides", "said"),
     [
         (("lora.rank=0",), "lora.rank: got 0"),
-        (("stages.7.singles=1",), "no 'stages.7.singles'"),
+        (("stages.7.singles=1",), "no setting 'stages.7.singles'"),
         (("speed=3",), "speed: got 3"),
-        (("rank",), "key=value"),
+        (("rank",), "needed is NAME=VALUE"),
     ],
 )
 def test_a_wrong_override_is_one_line(overrides: tuple[str, ...], said: str) -> None:

@@ -26,6 +26,7 @@ from creative4u.ctr.log.grouped_auc import auc_of_counts, gauc_of_counts
 from creative4u.ctr.log.position_bias import position_factors
 from creative4u.ctr.log.shop import Cells, Shop, count_cells
 from creative4u.ctr.model.calibration import Calibrator, fit_beta, fit_strength, pcoc
+from creative4u.metrics import grouped_bootstrap, weighted_ratio
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -151,12 +152,9 @@ def pcoc_interval(
     lesson: Lesson, rows: Ints, probability: Floats, seed: int, draws: int = 1000
 ) -> list[float]:
     """The 95 % interval of PCOC over draws of the products, whose levels differ widely."""
-    names, product = np.unique(lesson.products[rows], return_inverse=True)
-    said = np.bincount(product, probability * lesson.shown[rows])
-    clicks = np.bincount(product, lesson.clicks[rows])
-    drawn = np.random.default_rng([seed, 61]).integers(len(names), size=(draws, len(names)))
-    ratio = said[drawn].sum(axis=1) / clicks[drawn].sum(axis=1)
-    return [float(one) for one in np.quantile(ratio, [0.025, 0.975])]
+    ratio = weighted_ratio(probability * lesson.shown[rows], lesson.clicks[rows])
+    ends = grouped_bootstrap(ratio, lesson.products[rows], rounds=draws, seed=[seed, 61])
+    return [float(end) for end in ends]
 
 
 def _fit(lesson: Lesson, rows: Ints, config: NewcomerConfig, within: bool = True) -> Newcomer:

@@ -30,7 +30,7 @@ from creative4u.ctr.model.fit import FitConfig, build
 from creative4u.ctr.model.train import TrainConfig, batch_loss
 from creative4u.ctr.studies.peer_models import Contender, fuxi, rechub
 from creative4u.ctr.visual.embeddings import Embeddings
-from creative4u.metrics import log_loss
+from creative4u.metrics import grouped_bootstrap, log_loss, weighted_ratio
 
 Floats = NDArray[np.float64]
 Peers = Callable[[Path, ModelConfig, Batch, float], list[Contender]]
@@ -162,32 +162,50 @@ def figures(
     `auc_gap` and `gauc_gap` are the model's figure less that of the best peer (the first model
     whose name does not begin with "ours"), each [mean, low, high].
     """
-    rng = np.random.default_rng([seed, 97])
     names = list(scores)
-    weights = [rng.poisson(1.0, len(label)) for _ in range(DRAWS)]
-    place = {n: np.unique(scores[n], return_inverse=True)[1] for n in names}
-    auc = {n: np.array([auc_of_places(place[n], label * w, (1 - label) * w) for w in weights])
-           for n in names}  # fmt: skip
+    place = [np.unique(scores[n], return_inverse=True)[1] for n in names]
     parts = {n: auc_by_group(scores[n], label, group) for n in names}
-    groups = len(parts[names[0]][0])
-    draws = [rng.poisson(1.0, groups) for _ in range(DRAWS)]
-    gauc = {n: np.array([_mean(each, size * w) for w in draws])
-            for n, (each, size) in parts.items()}  # fmt: skip
+    ratios = [_ratio(*parts[n]) for n in names]
+
+    def auc(weights: Floats) -> Floats:  # (draws, models), impressions drawn one by one
+        return np.array([[auc_of_places(p, label * w, (1 - label) * w) for p in place]
+                         for w in weights])  # fmt: skip
+
+    def gauc(weights: Floats) -> Floats:  # (draws, models), whole shoppers drawn
+        return np.stack([ratio(weights) for ratio in ratios], axis=1)
+
     whole = {n: {"auc": auc_of_counts(scores[n], label, 1 - label),
                  "gauc": _mean(*parts[n]),
                  "log_loss": log_loss(np.clip(scores[n], 1e-6, 1 - 1e-6), label)}
              for n in names}  # fmt: skip
     peers = [n for n in names if not n.startswith("ours")] or names
-    found: dict[str, dict[str, Any]] = {}
-    for n in names:
-        found[n] = dict(whole[n])
-        for figure, drawn in (("auc", auc), ("gauc", gauc)):
-            best = max(peers, key=lambda peer: whole[peer][figure])
-            gap = drawn[n] - drawn[best]
-            found[n][f"{figure}_interval"] = np.quantile(drawn[n], [0.025, 0.975]).tolist()
+    found: dict[str, dict[str, Any]] = {n: dict(whole[n]) for n in names}
+    groups = len(parts[names[0]][0])
+    for figure, drawn, rows in (("auc", auc, len(label)), ("gauc", gauc, groups)):
+        best = max(peers, key=lambda peer: whole[peer][figure])
+        statistic = _with_gaps(drawn, names.index(best))
+        ends = grouped_bootstrap(statistic, range(rows), rounds=DRAWS, seed=[seed, 97])
+        for column, n in enumerate(names):
+            found[n][f"{figure}_interval"] = ends[:, column].tolist()
             found[n][f"{figure}_gap"] = [whole[n][figure] - whole[best][figure],
-                                         *np.quantile(gap, [0.025, 0.975]).tolist()]  # fmt: skip
+                                         *ends[:, len(names) + column].tolist()]  # fmt: skip
     return found
+
+
+def _with_gaps(statistic: Callable[[Floats], Floats], best: int) -> Callable[[Floats], Floats]:
+    """Append to the figures (draws, models) each one's gap to the best peer's in the same draw."""
+
+    def both(weights: Floats) -> Floats:
+        figures = statistic(weights)
+        return np.concatenate([figures, figures - figures[:, [best]]], axis=1)
+
+    return both
+
+
+def _ratio(each: Floats, size: Floats) -> Callable[[Floats], Floats]:
+    """The gAUC of weighted groups: those without an AUC are left out."""
+    known = ~np.isnan(each)
+    return weighted_ratio(np.where(known, each, 0.0) * size, known * size)
 
 
 def show(table: dict[str, Any]) -> str:

@@ -1,9 +1,9 @@
-"""Class names in, virtual pictures out: what ConSE knows of real things, without any image.
+"""Draw virtual images of the classifier's classes: feature rows without any pixels.
 
-A virtual picture of a class is a draw of what the classifier might say of it: much of the class
-itself, some of the classes whose names are near, some of anything. Under a dressed title (a made-up
-brand, what shops add, attributes) it teaches the text side what in a title names the thing. Our
-choice: the teacher's knowledge in its own coordinates (few photographs are at hand to distil over).
+A virtual image is a draw of class probabilities: much of the class itself, some of the classes with
+near names, some of any. Under a shop-like title (a made-up brand, added words) it teaches the text
+side which words name the product. Our choice: it distils ConSE's knowledge where photographs are
+few.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ ADDED = ("classic", "deluxe", "new", "original", "premium", "series", "special",
          "light")  # fmt: skip
 
 
-def dressed(name: str, random: np.random.Generator) -> str:
-    """A title as shops write them: brand, added words, the thing, in that or another order."""
-    brand = "".join(random.choice(SYLLABLES, int(random.integers(2, 4)))).capitalize()
-    added = [str(word) for word in random.choice(ADDED, int(random.integers(0, 4)), replace=False)]
-    front = [brand] if random.random() < 0.7 else []
-    cut = int(random.integers(0, len(added) + 1))
+def shop_title(name: str, rng: np.random.Generator) -> str:
+    """Write a title as shops do: a made-up brand, the name, added words before or after it."""
+    brand = "".join(rng.choice(SYLLABLES, int(rng.integers(2, 4)))).capitalize()
+    added = [str(word) for word in rng.choice(ADDED, int(rng.integers(0, 4)), replace=False)]
+    front = [brand] if rng.random() < 0.7 else []
+    cut = int(rng.integers(0, len(added) + 1))
     return " ".join([*front, *added[:cut], name, *added[cut:]])
 
 
-class VirtualPictures:
-    """Feature rows as `features.image_features` gives them, of classes; DINOv2's part is zero."""
+class VirtualImages:
+    """Draws rows as of `feature_store.image_features`; DINOv2's part is zero."""
 
     def __init__(self) -> None:
         self.names: Sequence[str] = class_names()
@@ -45,16 +45,16 @@ class VirtualPictures:
         np.fill_diagonal(near, 0)
         self.near = near / near.sum(axis=1, keepdims=True)  # (1000, 1000), rows sum to 1
 
-    def draw(self, classes: Sequence[int], random: np.random.Generator) -> Floats:
-        """(N, 2768): two views of each class, surer and less sure ones."""
+    def draw(self, classes: Sequence[int], rng: np.random.Generator) -> Floats:
+        """(N, 2768): image and crop of each class, at random confidences."""
         rows = np.zeros((len(classes), DINO + 2 * CLASSES), np.float32)
         for row, one in enumerate(classes):
             for view in range(2):
-                sure = float(random.beta(1.5, 1.5))
-                likely = random.choice(CLASSES, 12, p=self.near[one])
-                spread = np.bincount(likely, random.dirichlet(np.ones(12)), CLASSES)
+                sure = float(rng.beta(1.5, 1.5))
+                likely = rng.choice(CLASSES, 12, p=self.near[one])
+                spread = np.bincount(likely, rng.dirichlet(np.ones(12)), CLASSES)
                 anything = np.bincount(
-                    random.integers(0, CLASSES, 30), random.dirichlet(np.full(30, 0.3)), CLASSES
+                    rng.integers(0, CLASSES, 30), rng.dirichlet(np.full(30, 0.3)), CLASSES
                 )
                 p = sure * np.eye(1, CLASSES, one)[0] + (1 - sure) * (0.6 * spread + 0.4 * anything)
                 start = DINO + view * CLASSES

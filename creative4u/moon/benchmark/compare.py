@@ -1,11 +1,11 @@
-"""Encoders and a gallery of listings in, recalls with intervals side by side out.
+"""Compare encoders on a gallery of listings: recalls with intervals, and the lead.
 
     creative4u moon evaluate --world DIR --json
 
-The directions are MBE2.0's (arXiv 2511.12449) and i->i, the image-based search recall of MOON's
-exchange rate. Positives: the listings of the products that were bought after the query, or of the
-product in the image; listings of the same title count with them where titles alone are the gallery.
-The best positive's rank counts, ties count against the query. Intervals draw whole products.
+The directions are MBE2.0's (arXiv 2511.12449) and i->i, the image search of MOON's exchange rate.
+Positives are the listings of the products that were bought after the query, or of the product in
+the image; in a gallery of titles alone, listings with the same title too. The best positive's rank
+counts, ties count against the query. Intervals draw whole products.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from creative4u.metrics import grouped_bootstrap, weighted_ratio
 from creative4u.moon.benchmark.gallery import Gallery
 from creative4u.moon.benchmark.items import DIRECTIONS
 from creative4u.moon.benchmark.ranks import best_ranks
-from creative4u.moon.encoder.baselines import Embeds
+from creative4u.moon.encoder.baselines import Embedder
 
-ROUNDS = 1000  # bootstrap draws
 Ranks = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One encoder's ranks in one direction, and the product that each query asks for."""
+class RankedQueries:
+    """One encoder's ranks (Q,) in one direction, and each query's product (Q,)."""
 
     rank: Ranks
     group: npt.NDArray[np.int64]
@@ -39,70 +38,58 @@ class Answer:
         return float((self.rank <= k).mean())
 
 
-def ranked(encoder: Embeds, gallery: Gallery, ask: str, of: str) -> Answer:
-    """The ranks of `encoder` where contents of modality `ask` search among those of `of`."""
-    asked = gallery.asked[ask]
-    scores = encoder.encode(asked.contents) @ encoder.encode(gallery.contents(of)).T  # (Q, G)
-    right = _same_words(gallery, asked.right) if of == "t" else asked.right
-    return Answer(best_ranks(scores, right, asked.excluded), np.array(asked.group))
+def rank_queries(encoder: Embedder, gallery: Gallery, query: str, of: str) -> RankedQueries:
+    """Rank the gallery in modality `of` for its queries of modality `query`."""
+    queries = gallery.queries[query]
+    scores = encoder.encode(queries.contents) @ encoder.encode(gallery.contents(of)).T  # (Q, G)
+    positive = _same_titles(gallery, queries.positive) if of == "t" else queries.positive
+    return RankedQueries(best_ranks(scores, positive, queries.excluded), np.array(queries.group))
 
 
-def _same_words(gallery: Gallery, right: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Right titles, wherever they stand: (Q, G) and every listing that reads the same."""
-    _, words = np.unique([one.title.lower() for one in gallery.listings], return_inverse=True)
-    said = np.zeros((len(right), words.max() + 1), bool)
-    for row, some in enumerate(right):
-        said[row, words[some]] = True
-    return np.asarray(said[:, words])
+def _same_titles(gallery: Gallery, positive: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Extend positives (Q, G) to every listing with the same title."""
+    _, title = np.unique([one.title.lower() for one in gallery.listings], return_inverse=True)
+    found = np.zeros((len(positive), title.max() + 1), bool)
+    for row, some in enumerate(positive):
+        found[row, title[some]] = True
+    return np.asarray(found[:, title])
 
 
-def interval(hits: Floats, group: npt.NDArray[np.int64], seed: int = 0) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a mean (Q,), whole groups drawn with replacement."""
-    names, place = np.unique(group, return_inverse=True)
-    total = np.bincount(place, weights=hits)
-    count = np.bincount(place).astype(float)
-    draws = np.random.default_rng(seed).integers(0, len(names), (ROUNDS, len(names)))
-    means = total[draws].sum(axis=1) / count[draws].sum(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def benchmark(
-    encoders: Mapping[str, Embeds], gallery: Gallery, k: int = 10, first: str = "moon"
+def compare_encoders(
+    encoders: Mapping[str, Embedder], gallery: Gallery, k: int = 10, ours: str = "moon"
 ) -> dict[str, dict[str, Any]]:
     """{direction: {"gallery", "queries", name: {"R@1", "R@10", "R@10 interval"}, "lead": ...}}.
 
-    An encoder that has `answers` is asked only where it has vectors. "lead" is `first`'s R@k less
-    that of the best other encoder, with the interval of the difference on the same queries.
+    An encoder with `can_search` is measured only where it has vectors. "lead" is the R@k of `ours`
+    less that of the best other encoder, with the paired interval on the same queries.
     """
     found: dict[str, dict[str, Any]] = {}
-    for ask, of in DIRECTIONS:
+    for query, of in DIRECTIONS:
         answers = {
-            name: ranked(one, gallery, ask, of)
+            name: rank_queries(one, gallery, query, of)
             for name, one in encoders.items()
-            if getattr(one, "answers", lambda *_: True)(ask, of)
+            if getattr(one, "can_search", lambda *_: True)(query, of)
         }
         table: dict[str, Any] = {
-            "gallery": len(gallery.listings), "queries": len(gallery.asked[ask].contents)
+            "gallery": len(gallery.listings), "queries": len(gallery.queries[query].contents)
         }  # fmt: skip
         for name, answer in answers.items():
-            low, high = interval((answer.rank <= k).astype(float), answer.group)
+            ends = grouped_bootstrap(weighted_ratio(answer.rank <= k), answer.group)
             table[name] = {
                 "R@1": round(answer.recall(1), 4),
                 f"R@{k}": round(answer.recall(k), 4),
-                f"R@{k} interval": [round(low, 4), round(high, 4)],
+                f"R@{k} interval": [round(float(end), 4) for end in ends],
             }
-        found[f"{ask}->{of}"] = table | _lead(answers, k, first)
+        found[f"{query}->{of}"] = table | _lead(answers, k, ours)
     return found
 
 
-def _lead(answers: Mapping[str, Answer], k: int, first: str) -> dict[str, Any]:
-    others = {name: one for name, one in answers.items() if name != first}
-    if first not in answers or not others:
+def _lead(answers: Mapping[str, RankedQueries], k: int, ours: str) -> dict[str, Any]:
+    others = {name: one for name, one in answers.items() if name != ours}
+    if ours not in answers or not others:
         return {}
     best = max(others, key=lambda name: others[name].recall(k))
-    own = answers[first]
+    own = answers[ours]
     gain = (own.rank <= k).astype(float) - (others[best].rank <= k)
-    low, high = interval(gain, own.group)
-    ends = [round(low, 4), round(high, 4)]
+    ends = [round(float(end), 4) for end in grouped_bootstrap(weighted_ratio(gain), own.group)]
     return {"lead": {"over": best, "by": round(float(gain.mean()), 4), "interval": ends}}

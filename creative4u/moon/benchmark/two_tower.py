@@ -1,8 +1,8 @@
-"""A shop's purchases in, a plain two-tower encoder out: the baseline that is trained on the same.
+"""Train a plain two-tower encoder on a shop's purchases: the baseline with the same data.
 
-One tower for images and one for texts over the same frozen features, an item is the sum of both,
-InfoNCE with in-batch negatives between a query's text or image and the item that was bought; no
-experts, no queue, no alignment, no filtering, no augmentation.
+One tower for images and one for texts over the same frozen features; an item is the sum of both.
+InfoNCE with in-batch negatives between a query's text or image and the bought item. No experts, no
+queue, no alignment, no filtering, no augmentation.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TwoTowerConfig:
 
 
 class TwoTower(nn.Module):
-    """Frozen features to unit vectors, each modality by its own tower."""
+    """Maps frozen features to unit vectors, each modality by its own tower."""
 
     def __init__(self, config: TwoTowerConfig, store: FeatureStore) -> None:
         super().__init__()
@@ -53,10 +53,10 @@ class TwoTower(nn.Module):
 
         self.image, self.text = tower(DINO + 2 * CLASSES), tower(TEXT_WIDTH)
 
-    def forward(self, image: Tensor, text: Tensor, there: Tensor) -> Tensor:
-        """What `features_backbone.collate` gives, to unit vectors (N, D)."""
+    def forward(self, image: Tensor, text: Tensor, present: Tensor) -> Tensor:
+        """Unit vectors (N, D) of a batch of `frozen_features.collate`."""
         half = DINO // 2
-        seen = torch.cat(
+        inputs = torch.cat(
             [
                 nn.functional.layer_norm(image[:, :half], (half,)),
                 nn.functional.layer_norm(image[:, half:DINO], (half,)),
@@ -64,9 +64,9 @@ class TwoTower(nn.Module):
             ],
             dim=1,
         )
-        shown = nn.functional.normalize(self.image(seen), dim=-1) * there[:, :1]
-        said = nn.functional.normalize(self.text(text), dim=-1) * there[:, 1:]
-        return nn.functional.normalize(shown + said, dim=-1)
+        visual = nn.functional.normalize(self.image(inputs), dim=-1) * present[:, :1]
+        sentence = nn.functional.normalize(self.text(text), dim=-1) * present[:, 1:]
+        return nn.functional.normalize(visual + sentence, dim=-1)
 
     def encode(self, contents: Sequence[Content]) -> Array:
         """(N, D) unit vectors."""
@@ -79,7 +79,7 @@ class TwoTower(nn.Module):
 
 
 def fit_two_tower(triplets: Triplets, store: FeatureStore, config: TwoTowerConfig) -> TwoTower:
-    """Train on the same pairs that post-training draws from."""
+    """Train on the pairs that post-training draws from."""
     torch.manual_seed(config.seed)
     model = TwoTower(config, store)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.rate, weight_decay=config.decay)

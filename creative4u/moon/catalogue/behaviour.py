@@ -1,7 +1,7 @@
-"""A shop's impression log in, what was asked, bought and passed over out.
+"""Read from a shop's impression log what was bought, and what was shown but not clicked.
 
-Purchases only make positives; the negative of a query is an item that was shown for it often and
-hardly ever clicked (low-relevance exposure, arXiv 2511.12449). Aggregated out of core by DuckDB.
+Positives are purchases. The negative of a query is an item that was shown for it often and hardly
+ever clicked (low-relevance exposure, MOON2.0, arXiv 2511.12449). DuckDB aggregates out of core.
 """
 
 from __future__ import annotations
@@ -20,32 +20,39 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Bought (query, product) pairs and how often; each query's passed-over products; exposure."""
+    """Purchases by (query, product), products shown but not clicked, and impressions."""
 
     queries: tuple[str, ...]  # by query id
     bought: Ints  # (P, 2) query id, product number
     purchases: Ints  # (P,)
-    passed: dict[int, tuple[int, ...]]  # query id -> products, the least clicked first
+    not_clicked: dict[int, tuple[int, ...]]  # query id -> products, lowest click rate first
     exposure: Ints  # (products,) impressions
 
 
 def read_behaviour(
     folder: Path,
     products: int,
-    least_shown: int = 20,
-    most_passed: int = 20,
-    least_bought: int = 1,
-    bought_share: float = 0.0,
+    min_impressions: int = 20,
+    max_not_clicked: int = 20,
+    min_purchases: int = 1,
+    min_purchase_share: float = 0.0,
 ) -> Behaviour:
-    """The log under `folder` (a shop as `creative4u data world` writes it).
+    """Aggregate the log of a shop (`creative4u data world`).
 
-    `least_shown` impressions make a pair's click rate worth believing. A purchase may be chance: a
-    pair counts as bought from `least_bought` purchases on, if they are `bought_share` of those of
-    the query's most bought product (our choices). Raises InputError where there is no log.
+    Args:
+        folder: the shop.
+        products: how many products it has.
+        min_impressions: of a (query, product) pair, before it counts as not clicked (our choice).
+        max_not_clicked: products kept for a query.
+        min_purchases: of a pair, before it counts as bought: a single one may be chance.
+        min_purchase_share: of the purchases of the query's most bought product (our choices).
+
+    Raises:
+        InputError: there is no log.
     """
     log = folder / "log"
     if not any(log.glob("*.parquet")):
-        raise InputError(f"{folder} holds no log (log/*.parquet)")
+        raise InputError(f"no log in {folder}: log/*.parquet is missing")
     files = str(log / "*.parquet")
     with duckdb.connect() as base:
         base.execute("set threads = 1")
@@ -57,21 +64,27 @@ def read_behaviour(
             "from read_parquet(?) group by 1, 2 order by 1, 2",
             [files],
         ).fetchnumpy()
-    query, product, shown, clicks, purchases = (np.asarray(c, np.int64) for c in pairs.values())
-    exposure = np.bincount(product, weights=shown, minlength=products).astype(np.int64)
+    query, product, impressions, clicks, purchases = (
+        np.asarray(c, np.int64) for c in pairs.values()
+    )
+    exposure = np.bincount(product, weights=impressions, minlength=products).astype(np.int64)
     most = np.zeros(len(texts), np.int64)
     np.maximum.at(most, query, purchases)
-    kept = (purchases >= max(1, least_bought)) & (purchases >= bought_share * most[query])
-    passed: dict[int, list[int]] = {}
-    rate = clicks / np.maximum(shown, 1)
+    kept = (purchases >= max(1, min_purchases)) & (purchases >= min_purchase_share * most[query])
+    not_clicked: dict[int, list[int]] = {}
+    rate = clicks / np.maximum(impressions, 1)
     for row in np.lexsort((product, rate, query)):
-        found = passed.setdefault(int(query[row]), [])
-        if shown[row] >= least_shown and not purchases[row] and len(found) < most_passed:
+        found = not_clicked.setdefault(int(query[row]), [])
+        if (
+            impressions[row] >= min_impressions
+            and not purchases[row]
+            and len(found) < max_not_clicked
+        ):
             found.append(int(product[row]))
     return Behaviour(
         queries=tuple(text for (text,) in texts),
         bought=np.stack([query[kept], product[kept]], axis=1),
         purchases=purchases[kept],
-        passed={one: tuple(rows) for one, rows in passed.items() if rows},
+        not_clicked={one: tuple(rows) for one, rows in not_clicked.items() if rows},
         exposure=exposure,
     )

@@ -1,7 +1,7 @@
-"""Files of products in, items out: what MOON is trained on, measured on and indexes.
+"""Read product items: what MOON is trained on, evaluated on, and indexes.
 
-Two layouts: a `metadata.jsonl` (`file_name, title, category`, more keys allowed) and a shop's
-folder as `creative4u data world` writes it.
+Two layouts: a `metadata.jsonl` (`file_name, title, category`, further keys allowed) and a shop's
+folder (`creative4u data world`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from creative4u.user_paths import is_file, short_name
 
 @dataclass(frozen=True)
 class Item:
-    """One product: `images` from the main one on; `name` is what it is, where that is known."""
+    """One product. The first image is the main one; `name` is its class ("boot"), where known."""
 
     item_id: str
     title: str
@@ -36,26 +36,26 @@ class Item:
 
     @property
     def content(self) -> Content:
-        """Image and title, as the gallery holds it."""
+        """Main image and title."""
         return Content(self.title or None, self.images[0] if self.images else None)
 
 
 def split_of(name: str, test_share: float = 0.2) -> str:
-    """train or test by a hash of the name, so that no kind of thing is in both."""
+    """Assign train or test by a hash of the name, so that no class of product is in both."""
     share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
     return "test" if share < test_share else "train"
 
 
 def validation_cut(items: Sequence[Item], share: float = 0.25) -> list[Item]:
-    """The same items for choosing: `share` of the training things ask as test, test things go.
+    """Carve a validation split out of the training items, for choosing settings.
 
-    Things are kept apart by their names, as the test split is. What goes keeps its place in the
-    list, is of the split "away" and has no image any more.
+    `share` of the training classes, by name, become test. The original test items are of the split
+    "excluded" and lose their images; every item keeps its place in the list.
     """
     chosen = []
     for item in items:
         if item.split == "test":
-            item = replace(item, split="away", images=())
+            item = replace(item, split="excluded", images=())
         elif split_of(f"validation {item.name}", share) == "test":
             item = replace(item, split="test")
         chosen.append(item)
@@ -63,10 +63,10 @@ def validation_cut(items: Sequence[Item], share: float = 0.25) -> list[Item]:
 
 
 def read_items(metadata: Path, kind: str | None = None) -> list[Item]:
-    """Rows of a metadata.jsonl as items, one an image; ids are the file names.
+    """Read the rows of a metadata.jsonl as items, one for each image; ids are the file names.
 
-    `kind` keeps the rows that say so under "kind" (samples: "product photo", "ad creative").
-    Raises InputError for a missing file, a broken row or a row without `file_name`.
+    `kind` keeps the rows of that "kind", e.g. "product photo". Raises InputError for a missing
+    file, a broken row or a row without `file_name`.
     """
     if not is_file(metadata):
         raise InputError(f"no file {short_name(metadata)}; a metadata.jsonl is needed")
@@ -89,19 +89,21 @@ def read_items(metadata: Path, kind: str | None = None) -> list[Item]:
             )
         )
     if not items:
-        raise InputError(f"{metadata} holds no rows")
+        raise InputError(f"{metadata} has no rows" + (f" of kind {kind!r}" if kind else ""))
     return items
 
 
 def read_world(folder: Path) -> list[Item]:
-    """The products of a shop in the order of their numbers, each with its own (not varied) images.
+    """Read a shop's products by product number, each with its own images (no drawn variants).
 
-    Raises InputError where the folder holds no shop.
+    Raises InputError if the folder is no shop.
     """
     table = folder / "products.parquet"
     pictures = folder / "images" / "metadata.jsonl"
     if not table.is_file() or not pictures.is_file():
-        raise InputError(f"{folder} holds no shop (products.parquet, images/metadata.jsonl)")
+        raise InputError(
+            f"{folder} is no shop: products.parquet or images/metadata.jsonl is missing"
+        )
     images: dict[str, list[Path]] = {}
     for row in strict_rows(pictures):
         if not row.get("variant_of"):
@@ -128,10 +130,10 @@ def read_world(folder: Path) -> list[Item]:
 
 
 def merge_skus(items: Iterable[Item]) -> list[int]:
-    """A product number for each item: colours of one brand's thing are one product.
+    """Number the products: colour variants of one brand's product share a number.
 
-    SKU merging (MOON, arXiv 2511.11305): rows of one product are never each other's negatives. An
-    item without a known name stands for itself.
+    SKU merging (MOON, arXiv 2511.11305): items of one number are never each other's negatives. An
+    item without a known name and brand has its own number.
     """
     numbers: dict[tuple[str, ...], int] = {}
     merged = []

@@ -1,8 +1,7 @@
-"""A table of products with columns of any names in, items out: JSONL, CSV or Parquet.
+"""Read items from a table (JSONL, CSV, Parquet) with columns of any names.
 
-The way in for sets whose cards name no columns (those of Daoze/MM-Bench-E-Commerce and ZHNie/MBE2.0
-tell what the sets hold, products with images, titles, categories and attributes, but not their
-fields' names): say which column is which, `title=item_title,image=pic_path`.
+For sets whose cards do not document their columns (Daoze/MM-Bench-E-Commerce, ZHNie/MBE2.0): the
+caller names them, `title=item_title,image=pic_path`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ READERS = {".jsonl": "read_json_auto", ".json": "read_json_auto", ".csv": "read_
 
 @dataclass(frozen=True)
 class Columns:
-    """The column of each of an item's fields; "" where the table has none."""
+    """The table's column for each field of an item; "" for none."""
 
     item_id: str = "item_id"
     title: str = "title"
@@ -32,23 +31,23 @@ class Columns:
     split: str = ""
 
 
-def columns_of(said: str) -> Columns:
-    """`title=item_title,image=pic` as Columns; raises InputError for an unknown field."""
+def parse_columns(text: str) -> Columns:
+    """Parse `title=item_title,image=pic`. Raises InputError for an unknown field."""
     found = {}
     known = [field.name for field in fields(Columns)]
-    for part in filter(None, said.split(",")):
+    for part in filter(None, text.split(",")):
         name, equals, column = part.partition("=")
         if not equals or name not in known:
-            raise InputError(f"got {part!r}; a column is FIELD=NAME with {', '.join(known)}")
+            raise InputError(f"got {part!r}; needed is FIELD=NAME, FIELD one of {', '.join(known)}")
         found[name] = column
     return Columns(**found)
 
 
-def read_columns(table: Path, columns: Columns) -> Iterator[Item]:
-    """Items with a title or an image that is there; raises InputError for a missing column."""
+def read_table(table: Path, columns: Columns) -> Iterator[Item]:
+    """Yield items with a title or an existing image. Raises InputError for a missing column."""
     reader = READERS.get(table.suffix.lower())
     if reader is None or not table.is_file():
-        raise InputError(f"no table {table}; {', '.join(READERS)} can be read")
+        raise InputError(f"no table {table}; allowed are files in {', '.join(READERS)}")
     wanted = {name: getattr(columns, name) for name in (f.name for f in fields(Columns))}
     with duckdb.connect() as base:
         rows = base.execute(f"select * from {reader}(?)", [str(table)])
@@ -66,13 +65,13 @@ def read_columns(table: Path, columns: Columns) -> Iterator[Item]:
 
 
 def _item(row: Mapping[str, object], folder: Path) -> Item | None:
-    shown = row["image"] if isinstance(row["image"], list) else [row["image"]]
-    images = tuple(folder / str(one) for one in shown if one and (folder / str(one)).is_file())
+    paths = row["image"] if isinstance(row["image"], list) else [row["image"]]
+    images = tuple(folder / str(one) for one in paths if one and (folder / str(one)).is_file())
     title, item_id = str(row["title"] or "").strip(), str(row["item_id"] or "").strip()
     if not item_id or not (title or images):
         return None
-    said = row["attributes"]
-    words = said if isinstance(said, list) else str(said or "").split(",")
+    known = row["attributes"]
+    words = known if isinstance(known, list) else str(known or "").split(",")
     return Item(
         item_id=item_id,
         title=title,

@@ -1,7 +1,7 @@
-"""Contents in, unit vectors out, by encoders that MOON has to beat: nothing in them is trained.
+"""Embed contents with frozen features alone: the baselines that MOON has to beat.
 
-All read the same frozen features as the practical encoder. A baseline that has no vector for a
-modality says so in `modalities`, and its directions are left out.
+All read the same features as MOON's own encoder. A baseline without a vector for a modality is not
+measured in that modality's directions.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from creative4u.moon.encoder.frozen_features import collate
 Array = npt.NDArray[np.float32]
 
 
-class Embeds(Protocol):
-    """What evaluation asks of an encoder."""
+class Embedder(Protocol):
+    """The part of an encoder that evaluation uses."""
 
     def encode(self, contents: Sequence[Content]) -> Array: ...
 
 
 @dataclass(frozen=True)
-class Frozen:
-    """A baseline: `kind` is conse (image and text), minilm (text), dino (image) or concat (both).
+class FrozenBaseline:
+    """One baseline, by `kind`.
 
-    An item's vector is the mean of its parts' unit vectors; for `concat` parts stand side by side.
+    conse: image and text in one space; an item is the mean of both unit vectors.
+    minilm: text only. dino: image only. concat: DINOv2 and MiniLM side by side.
     """
 
     kind: str
@@ -40,7 +41,7 @@ class Frozen:
 
     @property
     def modalities(self) -> frozenset[str]:
-        """Whose vectors can be compared with each other, as directions: what is asked, what of."""
+        """The modalities (t, i, mm) that it has vectors for."""
         return {
             "conse": frozenset(MODALITIES),
             "minilm": frozenset({"t", "mm"}),
@@ -48,32 +49,32 @@ class Frozen:
             "concat": frozenset({"t", "i", "mm"}),
         }[self.kind]
 
-    def answers(self, asked: str, gallery: str) -> bool:
-        """Whether this baseline can ask `asked` of `gallery`."""
-        if self.kind == "concat" and {asked, gallery} == {"t", "i"}:
+    def can_search(self, query: str, gallery: str) -> bool:
+        """Whether its vectors of modality `query` are comparable with those of `gallery`."""
+        if self.kind == "concat" and {query, gallery} == {"t", "i"}:
             return False  # no part in common
-        return asked in self.modalities and gallery in self.modalities
+        return query in self.modalities and gallery in self.modalities
 
     def encode(self, contents: Sequence[Content]) -> Array:
         """(N, D) unit vectors."""
         batch = collate(self.store, contents)
         image, text = batch["image"].numpy(), batch["text"].numpy()
-        there = batch["there"].numpy().astype(np.float32)
+        present = batch["present"].numpy().astype(np.float32)
         if self.kind == "minilm":
             return _unit(text)
         dino = _unit(image[:, : DINO // 2])
         if self.kind == "dino":
             return dino
         if self.kind == "concat":
-            return _unit(np.concatenate([dino * there[:, :1], _unit(text)], axis=1))
+            return _unit(np.concatenate([dino * present[:, :1], _unit(text)], axis=1))
         names = ConSE(top_k=50).from_probabilities(image[:, DINO : DINO + CLASSES])
-        said = _unit(text - mean_of_names())
-        return _unit(names * there[:, :1] + said * there[:, 1:])
+        sentence = _unit(text - mean_of_names())
+        return _unit(names * present[:, :1] + sentence * present[:, 1:])
 
 
-def baselines(store: FeatureStore) -> Mapping[str, Frozen]:
-    """All of them, by name."""
-    return {kind: Frozen(kind, store) for kind in ("conse", "minilm", "dino", "concat")}
+def baselines(store: FeatureStore) -> Mapping[str, FrozenBaseline]:
+    """Every baseline by its name."""
+    return {kind: FrozenBaseline(kind, store) for kind in ("conse", "minilm", "dino", "concat")}
 
 
 def _unit(vectors: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What is to be embedded: a text, an image, or both of one item or query."""
+"""Describe what is embedded: a text, an image, or both, of one item or query."""
 
 from __future__ import annotations
 
@@ -14,29 +14,22 @@ from creative4u.images import load_image
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
-    """An image that was looked at already: its row of `features.image_features` (2768,)."""
+class CachedFeatures:
+    """An image by its row (2768,) of `feature_store.image_features`, computed earlier."""
 
     row: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Content:
-    """One item's or query's content; `image` is a file, an RGB image or its frozen features."""
+    """One item or query. `image` is a file, an RGB image or its cached features."""
 
     text: str | None = None
-    image: Path | Image.Image | Looked | None = None
+    image: Path | Image.Image | CachedFeatures | None = None
 
     def __post_init__(self) -> None:
         if not self.text and self.image is None:
-            raise InputError("nothing to embed: give a text, an image or both")
-
-    @property
-    def modality(self) -> int:
-        """The place in `experts.MODALITIES`: 0 text, 1 image, 2 both."""
-        if self.image is None:
-            return 0
-        return 2 if self.text else 1
+            raise InputError("nothing to embed: got neither text nor image; give one or both")
 
     @property
     def only_text(self) -> Content:
@@ -46,8 +39,8 @@ class Content:
     def only_image(self) -> Content:
         return Content(image=self.image)
 
-    def picture(self) -> Image.Image:
-        """The image, read if it is a file; raises ImageError, InputError if only features are."""
-        if self.image is None or isinstance(self.image, Looked):
-            raise InputError("there is no picture here, at most its features")
+    def open_image(self) -> Image.Image:
+        """The RGB image, loaded if it is a file. Raises ImageError, InputError without pixels."""
+        if self.image is None or isinstance(self.image, CachedFeatures):
+            raise InputError("this content has no pixels; give an image or its file")
         return load_image(self.image) if isinstance(self.image, Path) else self.image

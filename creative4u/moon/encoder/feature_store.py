@@ -1,7 +1,7 @@
-"""Images or texts in, frozen feature rows out: what the practical encoder stands on.
+"""Compute and cache frozen features of images and texts, the inputs of MOON's encoder.
 
-One DINOv2 pass gives the CLS token, the saliency map and the product's patches; EfficientNet sees
-the whole image and the product crop; MiniLM reads texts. Rows are cached by what was read.
+One DINOv2 pass gives the CLS token, the saliency map and the product's patches. EfficientNet
+classifies the whole image and the product crop. MiniLM embeds texts.
 """
 
 from __future__ import annotations
@@ -26,13 +26,17 @@ CLASSES = 1000
 DINO = 2 * vision.WIDTH  # CLS and the product's mean patch
 IMAGE_WIDTH = DINO + 2 * CLASSES  # then class probabilities of the image and of its product crop
 TEXT_WIDTH = sentences.WIDTH
-RECIPE = 1  # raised with every change of what a row holds, so that old caches are not taken
+RECIPE = 1  # raised whenever a row's content changes, so that older caches are ignored
 
 Array = npt.NDArray[np.float32]
 
 
 def image_features(images: Sequence[Image.Image]) -> Array:
-    """RGB images to (N, 2768): CLS, product patches' mean, class probabilities, the crop's."""
+    """Features (N, 2768) of RGB images.
+
+    CLS token (384), mean patch of the product (384), class probabilities of the image (1000) and of
+    its product crop (1000).
+    """
     if not images:
         return np.empty((0, IMAGE_WIDTH), np.float32)
     assert len(class_names()) == CLASSES
@@ -46,14 +50,14 @@ def image_features(images: Sequence[Image.Image]) -> Array:
 
 
 def text_features(texts: Sequence[str]) -> Array:
-    """Texts to MiniLM's unit vectors (N, 384)."""
+    """MiniLM's unit vectors (N, 384) of texts."""
     return sentences.sentence_vectors(texts)
 
 
 class FeatureStore:
-    """Feature rows by a key, in memory and in one folder; only rows not seen before are computed.
+    """A cache of feature rows, in memory and in one folder.
 
-    Rows are kept as float16 in parts of `.npz`, one a call, written whole or not at all.
+    Rows are float16, in one `.npz` file for each batch computed, written atomically.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -68,12 +72,12 @@ class FeatureStore:
         return len(self._rows)
 
     def images(self, images: Sequence[Image.Image]) -> Array:
-        """(N, 2768) rows of RGB images, looked up by their pixels."""
+        """(N, 2768) rows of RGB images; the key is the hash of the pixels."""
         keys = [f"i-{image_hash(image)}" for image in images]
         return self._get(keys, lambda rows: image_features([images[row] for row in rows]))
 
     def files(self, files: Sequence[Path], load: Callable[[Path], Image.Image]) -> Array:
-        """(N, 2768) rows of image files, looked up by their bytes; a known one is not decoded."""
+        """(N, 2768) rows of image files by the hash of their bytes; a cached one is not decoded."""
         keys = [self._key(path, load) for path in files]
         return self._get(keys, lambda rows: image_features([load(files[row]) for row in rows]))
 

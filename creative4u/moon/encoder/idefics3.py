@@ -1,7 +1,7 @@
-"""Contents in, hidden states out: a vision-language model made bidirectional.
+"""Run an Idefics3 vision-language model bidirectionally as the encoder's backbone.
 
-The first layers of the composed base (or of any Idefics3) with the causal mask taken off; image
-tokens and words attend to each other both ways (MOON, arXiv 2511.11305).
+The first layers of the composed base (or of any Idefics3) without the causal mask: image tokens
+and words attend to each other in both directions (MOON, arXiv 2511.11305).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class VLMBackbone(nn.Module):
         self.model: Any = AutoModel.from_pretrained(folder, dtype=torch.float32)
         stack = self.model.text_model.layers
         if not 1 <= layers <= len(stack):
-            raise ValueError(f"layers is 1 to {len(stack)} for {base}, not {layers}")
+            raise ValueError(f"got layers={layers}; {base} has 1 to {len(stack)}")
         del stack[layers:]
         self.model.vision_model.requires_grad_(False)
         self.width = int(self.model.config.text_config.hidden_size)
 
     def experts(self) -> list[ModalityExperts]:
-        """The FFN layers that were upcycled, from below."""
+        """The upcycled FFN layers, lowest first."""
         return [part for part in self.modules() if isinstance(part, ModalityExperts)]
 
     def upcycle(self, top: int, experts: int, rank: int, guided: int) -> None:
@@ -44,7 +44,7 @@ class VLMBackbone(nn.Module):
             layer.mlp = ModalityExperts(layer.mlp, self.width, experts, rank, guided)
 
     def collate(self, contents: Sequence[Content]) -> dict[str, Tensor]:
-        """Token ids (N, T), their mask, and pixels (shown, 1, 3, 224, 224) of the images."""
+        """Token ids (N, T), their mask, and pixels (images, 1, 3, 224, 224) of the images."""
         rows = [self._one(content) for content in contents]
         longest = max(len(row["input_ids"][0]) for row in rows)
         ids = torch.full((len(rows), longest), int(self.model.config.pad_token_id or 0))
@@ -63,7 +63,7 @@ class VLMBackbone(nn.Module):
             found = self.processor.tokenizer(words, return_tensors="pt")
             return {"input_ids": found["input_ids"]}
         found = self.processor(
-            text="<image>" + words, images=[content.picture()], return_tensors="pt"
+            text="<image>" + words, images=[content.open_image()], return_tensors="pt"
         )
         return {"input_ids": found["input_ids"], "pixel_values": found["pixel_values"]}
 
@@ -75,9 +75,9 @@ class VLMBackbone(nn.Module):
             part.mask = mask
         embedded = self.model.text_model.get_input_embeddings()(input_ids)
         if pixels is not None:
-            seen = self.model.get_image_features(pixels).pooler_output  # (shown, tokens, W)
+            features = self.model.get_image_features(pixels).pooler_output  # (images, tokens, W)
             place = input_ids == self.model.config.image_token_id
-            embedded = embedded.masked_scatter(place[..., None], seen.to(embedded))
+            embedded = embedded.masked_scatter(place[..., None], features.to(embedded))
         both_ways = mask[:, None, None, :].expand(-1, 1, mask.shape[1], -1)  # (N, 1, T, T)
         found = self.model.text_model(
             inputs_embeds=embedded, attention_mask=both_ways, use_cache=False

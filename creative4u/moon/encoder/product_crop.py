@@ -1,6 +1,6 @@
-"""An image and its saliency map in, the product crop out: the second view of an item.
+"""Crop an image to its product by the saliency map: the second view of an item.
 
-The papers crop by a product detector (2508.11999, section "product crop"); ours is the box of the
+The papers use a product detector (2508.11999, section "product crop"). We take the box of the
 saliency map, which leaves text and background out (our choice).
 """
 
@@ -18,10 +18,10 @@ LEAST = 32  # pixels a side; below that the whole image is the better view
 def product_box(
     saliency: npt.NDArray[np.float32], level: float = LEVEL, margin: float = MARGIN
 ) -> tuple[float, float, float, float]:
-    """A map (H, W) in 0..1 to (left, top, right, bottom) in 0..1 of width and height.
+    """The box (left, top, right, bottom) of a map (H, W), both in 0..1.
 
-    The box holds all points of at least `level` times the maximum, single rows and columns with
-    under 2 % of such points left out; nothing there gives the whole frame.
+    It holds all points of at least `level` times the maximum. Rows and columns with under 2 % of
+    such points are left out. A map without any gives the whole frame.
     """
     strong = saliency >= level * saliency.max()
     if saliency.max() <= 0:
@@ -43,7 +43,7 @@ def product_box(
 
 
 def product_crop(image: Image.Image, saliency: npt.NDArray[np.float32]) -> Image.Image:
-    """The part of `image` that its map (H, W) marks as the product; the image itself if tiny."""
+    """Crop `image` by its map (H, W); a crop under LEAST pixels a side returns the image."""
     left, top, right, bottom = product_box(saliency)
     box = (
         int(left * image.width),

@@ -1,8 +1,8 @@
-"""Contents in, hidden states out: Qwen2.5-VL made bidirectional, the papers' own kind of backbone.
+"""Run Qwen2.5-VL bidirectionally as the encoder's backbone, the kind that the papers use.
 
-The first layers of a Qwen2.5-VL with the causal mask taken off; three-dimensional positions as the
-model was trained with. Tokenizer and image processor are loaded apart from each other: the joint
-processor also wants a video reader.
+The first layers without the causal mask, with the three-dimensional positions that the model was
+trained with. Tokenizer and image processor are loaded separately: the joint processor also needs a
+video reader.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class QwenBackbone(nn.Module):
         self.model: Any = AutoModel.from_pretrained(folder, dtype=torch.float32)
         stack = self.model.language_model.layers
         if not 1 <= layers <= len(stack):
-            raise ValueError(f"layers is 1 to {len(stack)} for {base}, not {layers}")
+            raise ValueError(f"got layers={layers}; {base} has 1 to {len(stack)}")
         del stack[layers:]
         self.model.visual.requires_grad_(False)
         self.width = int(self.model.config.text_config.hidden_size)
 
     def experts(self) -> list[ModalityExperts]:
-        """The FFN layers that were upcycled, from below."""
+        """The upcycled FFN layers, lowest first."""
         return [part for part in self.modules() if isinstance(part, ModalityExperts)]
 
     def upcycle(self, top: int, experts: int, rank: int, guided: int) -> None:
@@ -48,10 +48,10 @@ class QwenBackbone(nn.Module):
             layer.mlp = ModalityExperts(layer.mlp, self.width, experts, rank, guided)
 
     def collate(self, contents: Sequence[Content]) -> dict[str, Tensor]:
-        """Token ids (N, T), their mask, patches of all images and their grids (shown, 3)."""
-        shown = [content.picture() for content in contents if content.image is not None]
-        seen = self.images(images=shown, return_tensors="pt") if shown else {}
-        grids = [tuple(map(int, grid)) for grid in seen["image_grid_thw"]] if shown else []
+        """Token ids (N, T), their mask, patches of all images and their grids (pictures, 3)."""
+        pictures = [content.open_image() for content in contents if content.image is not None]
+        features = self.images(images=pictures, return_tensors="pt") if pictures else {}
+        grids = [tuple(map(int, grid)) for grid in features["image_grid_thw"]] if pictures else []
         place = iter(grids)
         merge = self.model.config.vision_config.spatial_merge_size**2
         rows = [
@@ -65,13 +65,13 @@ class QwenBackbone(nn.Module):
             ids[number, : len(row)] = torch.tensor(row)
             mask[number, : len(row)] = True
         batch = {"input_ids": ids, "mask": mask}
-        if not shown:
+        if not pictures:
             return batch
-        return batch | {"pixels": seen["pixel_values"], "grid": seen["image_grid_thw"]}
+        return batch | {"pixels": features["pixel_values"], "grid": features["image_grid_thw"]}
 
     def _ids(self, content: Content, grid: tuple[int, ...] | None, merge: int) -> list[int]:
         words = content.text or ""
-        for mark in (BEFORE, IMAGE, AFTER):  # what was typed must not stand for an image
+        for mark in (BEFORE, IMAGE, AFTER):  # typed text must not count as an image
             words = words.replace(mark, " ")
         if grid is not None:
             count = grid[0] * grid[1] * grid[2] // merge
@@ -94,8 +94,8 @@ class QwenBackbone(nn.Module):
         place = input_ids == self.model.config.image_token_id
         positions = None
         if pixels is not None:
-            seen = torch.cat(list(self.model.get_image_features(pixels, grid).pooler_output))
-            embedded = embedded.masked_scatter(place[..., None], seen.to(embedded))
+            features = torch.cat(list(self.model.get_image_features(pixels, grid).pooler_output))
+            embedded = embedded.masked_scatter(place[..., None], features.to(embedded))
             positions, _ = self.model.get_rope_index(
                 input_ids, place.int(), image_grid_thw=grid, attention_mask=mask.long()
             )

@@ -1,8 +1,8 @@
-"""Nothing but sizes in, how near embedding and search come to the machine's own limits out.
+"""Measure embedding and search speed against this machine's limits.
 
-Both kinds of work take turns in one run. Times are processor seconds of all threads, which others
-on the machine hardly lengthen, and by the clock, which they do; the middle measurement counts. The
-arithmetic limit is a float32 matrix product of 1024 by 1024 by 1024.
+Both sides take turns in one run. Times are processor seconds of all threads, which other programs
+hardly lengthen, and wall-clock seconds, which they do; the median counts. The arithmetic limit is
+a float32 matrix product of 1024 x 1024 x 1024.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ SIDE = 1024
 
 
 @dataclass(frozen=True)
-class Took:
-    """The middle times of one kind of work, in seconds."""
+class MedianTimes:
+    """Median times of one kind of work, in seconds."""
 
     processor: float
     clock: float
 
 
-def in_turns(rounds: int, *work: Callable[[], Any]) -> list[Took]:
-    """The middle of `rounds` times of each work, taking turns; one round before them warms."""
+def time_in_turns(rounds: int, *work: Callable[[], Any]) -> list[MedianTimes]:
+    """Median times over `rounds` of each work, taking turns after one warm-up round."""
     times: list[list[tuple[float, float]]] = [[] for _ in work]
     for count in range(rounds + 1):
         for place, one in enumerate(work):
@@ -40,15 +40,13 @@ def in_turns(rounds: int, *work: Callable[[], Any]) -> list[Took]:
             one()
             if count:
                 times[place].append((time.process_time() - processor, time.perf_counter() - clock))
-    return [Took(*np.median(some, axis=0).tolist()) for some in times]
+    return [MedianTimes(*np.median(some, axis=0).tolist()) for some in times]
 
 
 def bench_embedding(images: int = 32, rounds: int = 3) -> dict[str, Any]:
-    """Images a second through DINOv2, saliency and EfficientNet; the share of the limit."""
-    random = np.random.default_rng(7)
-    some = [
-        Image.fromarray(random.integers(0, 255, (384, 384, 3), np.uint8)) for _ in range(images)
-    ]
+    """Time DINOv2, saliency and EfficientNet on images, as a share of the arithmetic limit."""
+    rng = np.random.default_rng(7)
+    some = [Image.fromarray(rng.integers(0, 255, (384, 384, 3), np.uint8)) for _ in range(images)]
     with FlopCounterMode(display=False) as counter:
         image_features(some[:1])
     flops = counter.get_total_flops()
@@ -59,7 +57,7 @@ def bench_embedding(images: int = 32, rounds: int = 3) -> dict[str, Any]:
         for _ in range(products):
             torch.mm(left, right)
 
-    took, at_limit = in_turns(rounds, lambda: image_features(some), limit)
+    took, at_limit = time_in_turns(rounds, lambda: image_features(some), limit)
     work = 2 * SIDE**3 * products
     rate = work / at_limit.processor
     return {
@@ -76,22 +74,24 @@ def bench_embedding(images: int = 32, rounds: int = 3) -> dict[str, Any]:
 def bench_search(
     vectors: int = 1_000_000, dim: int = 384, queries: int = 64, rounds: int = 5
 ) -> dict[str, Any]:
-    """Exact search for ten neighbours through `Index` against bare FAISS on the same vectors."""
+    """Time exact search for ten neighbours through `Index` and through bare FAISS."""
     import faiss
 
-    random = np.random.default_rng(7)
+    rng = np.random.default_rng(7)
     index = Index(IndexConfig(dim=dim))
     bare: Any = faiss.IndexFlatIP(dim)
     for start in range(0, vectors, 100_000):
-        rows = random.standard_normal((min(100_000, vectors - start), dim), np.float32)
+        rows = rng.standard_normal((min(100_000, vectors - start), dim), np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         index.add([str(start + row) for row in range(len(rows))], rows)
         bare.add(rows)
-    asked = random.standard_normal((queries, dim), np.float32)
-    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
-    ours, theirs = in_turns(rounds, lambda: index.search(asked, 10), lambda: bare.search(asked, 10))
-    hits = [[int(hit.item_id) for hit in row] for row in index.search(asked, 10)]
-    same = float(np.mean(np.array(hits) == bare.search(asked, 10)[1]))
+    some = rng.standard_normal((queries, dim), np.float32)
+    some /= np.linalg.norm(some, axis=1, keepdims=True)
+    ours, theirs = time_in_turns(
+        rounds, lambda: index.search(some, 10), lambda: bare.search(some, 10)
+    )
+    hits = [[int(hit.item_id) for hit in row] for row in index.search(some, 10)]
+    same = float(np.mean(np.array(hits) == bare.search(some, 10)[1]))
     return {
         "vectors": len(index),
         "dim": dim,

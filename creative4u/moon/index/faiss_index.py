@@ -1,7 +1,7 @@
-"""Unit vectors with ids in, the nearest ids out: FAISS, exact or HNSW, saved and grown.
+"""Index unit vectors under stable ids and search them with FAISS, exact or HNSW.
 
-An id is the caller's string and never changes; adding an id that is there replaces its vector
-(exact) or is refused (HNSW cannot forget).
+An id is the caller's string. Adding an existing id replaces its vector (exact) or is refused (HNSW
+cannot delete).
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ VECTORS = "vectors.faiss"
 
 @dataclass(frozen=True)
 class IndexConfig:
-    """`exact` compares with every vector; `hnsw` walks a graph of `links` neighbours a node."""
+    """`exact` compares with every vector; `hnsw` searches a graph with `links` edges per node."""
 
     kind: Literal["exact", "hnsw"] = "exact"
     dim: int = 384
     links: int = 32
-    search: int = 64  # nodes that a search looks at
+    search: int = 64  # candidates of an HNSW search (efSearch)
 
     def __post_init__(self) -> None:
         if self.kind not in ("exact", "hnsw"):
-            raise InputError(f"an index is exact or hnsw, not {self.kind!r}")
+            raise InputError(f"got index kind {self.kind!r}; exact and hnsw are allowed")
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One neighbour; `score` is the cosine."""
+    """One search result; `score` is the cosine."""
 
     item_id: str
     score: float
 
 
 class Index:
-    """Vectors under stable ids."""
+    """A FAISS index with string ids."""
 
     def __init__(self, config: IndexConfig) -> None:
         import faiss
@@ -69,21 +69,21 @@ class Index:
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._numbers
 
-    def known(self, ids: Sequence[str]) -> list[bool]:
-        """Which of the ids are there."""
+    def contains(self, ids: Sequence[str]) -> list[bool]:
+        """Whether each id is in the index."""
         return [one in self for one in ids]
 
     def add(self, ids: Sequence[str], vectors: Array) -> None:
-        """Add rows (N, dim) under `ids`; raises InputError for wrong shapes or doubled ids."""
+        """Add rows (N, dim) under `ids`. Raises InputError for wrong shapes or repeated ids."""
         if vectors.shape != (len(ids), self.config.dim):
-            raise InputError(f"got {vectors.shape} for {len(ids)} ids of {self.config.dim} numbers")
+            raise InputError(f"got vectors {vectors.shape}; needed {(len(ids), self.config.dim)}")
         if len(set(ids)) != len(ids):
-            raise InputError("the same id stands twice in one call")
+            raise InputError("an id is given twice in one call; ids must differ")
         if not np.isfinite(vectors).all():
-            raise InputError("a vector holds a number that is not finite")
+            raise InputError("a vector has a number that is not finite")
         known = [self._numbers[one] for one in ids if one in self._numbers]
         if known and self.config.kind == "hnsw":
-            raise InputError(f"{len(known)} ids are there already; HNSW cannot replace them")
+            raise InputError(f"{len(known)} ids are in the index already; HNSW cannot replace them")
         if known:
             self._faiss.remove_ids(np.array(known, np.int64))
         for one in ids:
@@ -94,9 +94,9 @@ class Index:
         self._faiss.add_with_ids(np.ascontiguousarray(vectors, np.float32), numbers)
 
     def search(self, vectors: Array, k: int = 10) -> list[list[Hit]]:
-        """The k nearest of each row (Q, dim), the nearest first; fewer where fewer are there."""
+        """The k nearest of each row (Q, dim), nearest first; fewer if the index has fewer."""
         if vectors.ndim != 2 or vectors.shape[1] != self.config.dim:
-            raise InputError(f"got {vectors.shape}; (Q, {self.config.dim}) is needed")
+            raise InputError(f"got vectors {vectors.shape}; needed (Q, {self.config.dim})")
         if not len(self):
             return [[] for _ in vectors]
         found = self._faiss.search(np.ascontiguousarray(vectors, np.float32), min(k, len(self)))
@@ -107,20 +107,20 @@ class Index:
         ]
 
     def save(self, folder: Path) -> Path:
-        """Write vectors, ids and config as `folder`; an index that is there is replaced whole.
+        """Write vectors, ids and config to `folder`, replacing an older index atomically.
 
-        Raises InputError where something else stands there.
+        Raises InputError if the folder exists and is no index.
         """
         import faiss
 
         if folder.exists() and not (folder / VECTORS).is_file():
-            raise InputError(f"{folder} is there already and holds no index")
+            raise InputError(f"{folder} exists and is no index; give another folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         faiss.write_index(self._faiss, str(building / VECTORS))
         (building / "ids.json").write_text(json.dumps(self._ids), "utf-8")
         (building / "config.json").write_text(json.dumps(asdict(self.config)), "utf-8")
-        building.chmod(0o755)  # mkdtemp's own mode shuts other users out
+        building.chmod(0o755)  # mkdtemp's mode excludes other users
         if folder.exists():
             old = folder.with_name(f".{folder.name}.old")
             shutil.rmtree(old, ignore_errors=True)
@@ -133,7 +133,7 @@ class Index:
 
 
 def load_index(folder: Path) -> Index:
-    """What `save` wrote; raises InputError where there is none."""
+    """Load what `save` wrote. Raises InputError if there is none."""
     import faiss
 
     if not (folder / VECTORS).is_file():

@@ -1,13 +1,11 @@
-"""An index that is too large for one machine: parts on Ray actors, one answer.
+"""Spread an index over shards, in this process or on Ray actors, for more than one machine holds.
 
     creative4u moon index ITEMS --out DIR --shards 4 --ray auto
 
-An id's shard follows from its name alone, so adding needs no directory and growing is stable.
-Every shard is an `Index` of its own; a search asks all of them and merges by score: the answer of
-exact shards is that of one exact index. Shards live in this process or on Ray actors, which share
-nothing but the rows sent to them.
+An id's shard is a hash of the id, so adding needs no directory. Each shard is an `Index`; a search
+asks all of them and merges by score, so exact shards answer as one exact index does.
 
-    DIR/shards.json  how many; DIR/shard-000 ... what `Index.save` wrote
+    DIR/shards.json  how many; DIR/shard-000 ... written by `Index.save`
 """
 
 from __future__ import annotations
@@ -24,47 +22,47 @@ import numpy as np
 from creative4u.errors import InputError
 from creative4u.moon.index.faiss_index import Array, Hit, Index, IndexConfig, load_index
 
-NAMES = "shards.json"
+SHARDS_FILE = "shards.json"
 
 
 class Shard:
-    """One part; what a Ray actor is made of. `folder` is what it starts from, if anything."""
+    """One shard, the class of a Ray actor; it loads the index in `folder`, if given."""
 
     def __init__(self, config: IndexConfig, folder: Path | None = None) -> None:
         self.index = Index(config) if folder is None else load_index(folder)
 
     def add(self, ids: Sequence[str], vectors: Array) -> int:
-        """Rows that belong here; returns how many items are here now."""
+        """Add this shard's rows; returns its number of items."""
         if len(ids):
             self.index.add(ids, vectors)
         return len(self.index)
 
     def search(self, vectors: Array, k: int) -> list[list[tuple[str, float]]]:
-        """The k nearest of each row, as plain pairs, the nearest first."""
+        """The k nearest of each row as (id, score), nearest first."""
         return [
             [(hit.item_id, hit.score) for hit in hits] for hits in self.index.search(vectors, k)
         ]
 
-    def known(self, ids: Sequence[str]) -> list[bool]:
-        """Which ids are here."""
+    def contains(self, ids: Sequence[str]) -> list[bool]:
+        """Whether each id is in this shard."""
         return [one in self.index for one in ids]
 
     def save(self, folder: Path) -> int:
-        """Write this part; returns how many items it holds."""
+        """Write this shard; returns its number of items."""
         self.index.save(folder)
         return len(self.index)
 
 
-class Crew(Protocol):
-    """Whoever holds the shards: runs one method on each, all at once."""
+class ShardExecutor(Protocol):
+    """Holds the shards and runs one method on all of them."""
 
     count: int
 
     def run(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]: ...
 
 
-class Here:
-    """All shards in this process, one after another."""
+class LocalShards:
+    """Shards in this process, run one after another."""
 
     def __init__(self, shards: Sequence[Shard]) -> None:
         self.shards, self.count = list(shards), len(shards)
@@ -76,8 +74,8 @@ class Here:
         ]
 
 
-class Actors:
-    """Each shard a Ray actor; `address` is a cluster's ("auto" finds one), "local" starts one."""
+class RayShards:
+    """Shards as Ray actors at `address`: a cluster's, "auto" to find one, "local" to start one."""
 
     def __init__(
         self, config: IndexConfig, folders: Sequence[Path | None], address: str = "local"
@@ -109,41 +107,43 @@ class Actors:
 
 
 def shard_of(item_id: str, count: int) -> int:
-    """Which of `count` shards an id belongs to: by a hash of its name."""
+    """The shard of an id, out of `count`: a hash of the id."""
     digest = hashlib.blake2b(item_id.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % count
 
 
 class ShardedIndex:
-    """Vectors under stable ids, spread over a crew; the methods are `Index`'s."""
+    """An index over shards; its methods are those of `Index`."""
 
-    def __init__(self, config: IndexConfig, crew: Crew) -> None:
-        self.config, self.crew = config, crew
-        self._size: int = sum(self._everywhere("add", ([], np.empty((0, config.dim), np.float32))))
+    def __init__(self, config: IndexConfig, executor: ShardExecutor) -> None:
+        self.config, self.executor = config, executor
+        self._size: int = sum(self._on_all("add", ([], np.empty((0, config.dim), np.float32))))
 
     def __len__(self) -> int:
         return self._size
 
-    def known(self, ids: Sequence[str]) -> list[bool]:
-        """Which of the ids are there."""
-        return [any(row) for row in zip(*self._everywhere("known", (list(ids),)), strict=True)]
+    def contains(self, ids: Sequence[str]) -> list[bool]:
+        """Whether each id is in the index."""
+        return [any(row) for row in zip(*self._on_all("contains", (list(ids),)), strict=True)]
 
     def add(self, ids: Sequence[str], vectors: Array) -> None:
-        """Add rows (N, dim), each to its shard; raises InputError as `Index.add` does."""
+        """Add rows (N, dim), each to its shard. Raises InputError as `Index.add` does."""
         if vectors.shape != (len(ids), self.config.dim) or not np.isfinite(vectors).all():
-            raise InputError(f"got {vectors.shape} for {len(ids)} ids of {self.config.dim} numbers")
+            raise InputError(
+                f"got vectors {vectors.shape}; needed {(len(ids), self.config.dim)}, all finite"
+            )
         if len(set(ids)) != len(ids):
-            raise InputError("the same id stands twice in one call")
-        home = np.array([shard_of(one, self.crew.count) for one in ids], int)
-        rows = [np.flatnonzero(home == shard) for shard in range(self.crew.count)]
+            raise InputError("an id is given twice in one call; ids must differ")
+        owner = np.array([shard_of(one, self.executor.count) for one in ids], int)
+        rows = [np.flatnonzero(owner == shard) for shard in range(self.executor.count)]
         parts = [([ids[int(row)] for row in some], vectors[some]) for some in rows]
-        self._size = sum(self.crew.run("add", parts))
+        self._size = sum(self.executor.run("add", parts))
 
     def search(self, vectors: Array, k: int = 10) -> list[list[Hit]]:
-        """The k nearest of each row (Q, dim) over all shards, the nearest first."""
+        """The k nearest of each row (Q, dim) over all shards, nearest first."""
         if vectors.ndim != 2 or vectors.shape[1] != self.config.dim:
-            raise InputError(f"got {vectors.shape}; (Q, {self.config.dim}) is needed")
-        answers = self._everywhere("search", (vectors, k))
+            raise InputError(f"got vectors {vectors.shape}; needed (Q, {self.config.dim})")
+        answers = self._on_all("search", (vectors, k))
         return [
             [
                 Hit(*pair)
@@ -153,31 +153,31 @@ class ShardedIndex:
         ]
 
     def save(self, folder: Path) -> Path:
-        """Write every shard where it lives, then the list of them. Actors need a shared folder."""
+        """Write every shard, then their number. Ray actors need a shared file system."""
         folder.mkdir(parents=True, exist_ok=True)
-        folders = [folder / f"shard-{number:03d}" for number in range(self.crew.count)]
-        self.crew.run("save", [(one,) for one in folders])
-        part = folder / f"{NAMES}.part"
-        part.write_text(json.dumps({"shards": self.crew.count} | asdict(self.config)), "utf-8")
-        part.replace(folder / NAMES)
+        folders = [folder / f"shard-{number:03d}" for number in range(self.executor.count)]
+        self.executor.run("save", [(one,) for one in folders])
+        part = folder / f"{SHARDS_FILE}.part"
+        part.write_text(json.dumps({"shards": self.executor.count} | asdict(self.config)), "utf-8")
+        part.replace(folder / SHARDS_FILE)
         return folder
 
-    def _everywhere(self, method: str, arguments: tuple[Any, ...]) -> list[Any]:
-        return self.crew.run(method, [arguments] * self.crew.count)
+    def _on_all(self, method: str, arguments: tuple[Any, ...]) -> list[Any]:
+        return self.executor.run(method, [arguments] * self.executor.count)
 
 
-def sharded(config: IndexConfig, count: int, ray: str | None = None) -> ShardedIndex:
-    """An empty index of `count` shards, here or on the Ray cluster at `ray`."""
+def new_sharded_index(config: IndexConfig, count: int, ray: str | None = None) -> ShardedIndex:
+    """An empty index of `count` shards, in this process or on the Ray cluster at `ray`."""
     if count < 1:
-        raise InputError(f"an index has 1 shard or more, not {count}")
+        raise InputError(f"got {count} shards; 1 or more are needed")
     if ray is not None:
-        return ShardedIndex(config, Actors(config, [None] * count, ray))
-    return ShardedIndex(config, Here([Shard(config) for _ in range(count)]))
+        return ShardedIndex(config, RayShards(config, [None] * count, ray))
+    return ShardedIndex(config, LocalShards([Shard(config) for _ in range(count)]))
 
 
-def load_sharded(folder: Path, ray: str | None = None) -> ShardedIndex:
-    """What `ShardedIndex.save` wrote; raises InputError where there is none."""
-    file = folder / NAMES
+def load_sharded_index(folder: Path, ray: str | None = None) -> ShardedIndex:
+    """Load what `ShardedIndex.save` wrote. Raises InputError if there is none."""
+    file = folder / SHARDS_FILE
     if not file.is_file():
         raise InputError(f"no sharded index at {folder}; make one with `moon index --shards N`")
     settings = json.loads(file.read_text("utf-8"))
@@ -185,5 +185,5 @@ def load_sharded(folder: Path, ray: str | None = None) -> ShardedIndex:
     config = IndexConfig(**settings)
     folders = [folder / f"shard-{number:03d}" for number in range(count)]
     if ray is not None:
-        return ShardedIndex(config, Actors(config, folders, ray))
-    return ShardedIndex(config, Here([Shard(config, one) for one in folders]))
+        return ShardedIndex(config, RayShards(config, folders, ray))
+    return ShardedIndex(config, LocalShards([Shard(config, one) for one in folders]))

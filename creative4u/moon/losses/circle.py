@@ -1,4 +1,4 @@
-"""Similarities of positives and negatives in, one loss a query out (Circle loss, 2002.10857)."""
+"""Compute the circle loss of positive and negative similarities (arXiv 2002.10857)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ def circle_loss(
 ) -> Tensor:
     """log(1 + sum_j exp(g a_n (s_n - m)) * sum_i exp(-g a_p (s_p - 1 + m))), equation 6.
 
-    a_p = max(1 + m - s_p, 0) and a_n = max(s_n + m, 0) pace each similarity by how far it is from
-    its optimum; no gradient flows through them.
+    a_p = max(1 + m - s_p, 0) and a_n = max(s_n + m, 0) weigh each similarity by its distance from
+    its optimum; they carry no gradient.
 
     Args:
         positives: (B, P) cosines with the query's positives.
-        negatives: (B, N) cosines with its negatives; -inf marks one that does not count.
+        negatives: (B, N) cosines with its negatives; -inf marks one to leave out.
         margin: m.
         gamma: g, the scale.
 

@@ -1,8 +1,7 @@
-"""Triplets' similarities and the training's progress in, each triplet's weight out.
+"""Weigh triplets by how reliable their similarities are: dynamic sample filtering.
 
-Dynamic sample filtering (MOON2.0, arXiv 2511.12449): phi = sigmoid(kappa (q.p - q.n - m)), m decays
-over training, triplets with phi < 0.6 are down-weighted. That m falls linearly and that the weight
-is phi / 0.6 there are our choices.
+MOON2.0 (arXiv 2511.12449): phi = sigmoid(kappa (q.p - q.n - m)); m decays over training; triplets
+with phi < 0.6 are down-weighted. The linear decay and the weight phi / 0.6 are our choices.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class FilterConfig:
-    """kappa, the margin at the start and at the end, and the threshold of phi."""
+    """kappa, the margin m at the start and the end of training, and the threshold of phi."""
 
     kappa: float = 10.0
     margin_start: float = 0.2
@@ -30,11 +29,11 @@ def margin(progress: float, config: FilterConfig) -> float:
 
 
 def phi(positive: Tensor, negative: Tensor, progress: float, config: FilterConfig) -> Tensor:
-    """How trustworthy each triplet is, (B,) in 0..1, of its cosines q.p and q.n (B,)."""
+    """The reliability (B,) in 0..1 of triplets with cosines q.p and q.n (B,)."""
     return torch.sigmoid(config.kappa * (positive - negative - margin(progress, config)))
 
 
 def weights(positive: Tensor, negative: Tensor, progress: float, config: FilterConfig) -> Tensor:
-    """(B,) in 0..1: 1 from the threshold on, phi / threshold below; no gradient flows through."""
-    trust = phi(positive, negative, progress, config).detach()
-    return (trust / config.threshold).clamp_max(1.0)
+    """Weights (B,) in 0..1: 1 from the threshold on, phi / threshold below; without gradient."""
+    reliable = phi(positive, negative, progress, config).detach()
+    return (reliable / config.threshold).clamp_max(1.0)

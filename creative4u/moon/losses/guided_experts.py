@@ -1,8 +1,8 @@
-"""What the guided experts said and what the items are in, their loss out.
+"""Train the guided experts to predict an item's category and attributes.
 
-The first MOON (2508.11999) has a category expert and an attribute expert beside the routed ones.
-What makes them so is ours to choose: a linear head on each one's pooled output must tell the item's
-category (cross-entropy) and its attributes (binary cross-entropy over all known ones).
+The first MOON (2508.11999) has a category and an attribute expert beside the routed ones. How they
+are guided is our choice: a linear head on each one's pooled output predicts the category
+(cross-entropy) or the attributes (binary cross-entropy over all known ones).
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ class GuidedHeads(nn.Module):
         self.attribute = nn.Linear(width, len(self.attributes))
 
     def forward(self, guides: Tensor, items: Sequence[Item]) -> Tensor:
-        """`guides` (B, 2, W) of `items` (B) to one loss; raises ValueError for unknown words."""
+        """The loss of `guides` (B, 2, W) for `items` (B). Raises ValueError for unknown words."""
         kind = torch.tensor([self.categories.index(item.category) for item in items])
         has = torch.zeros(len(items), len(self.attributes))
         for row, item in enumerate(items):
             for word in item.attributes:
                 has[row, self.attributes.index(word)] = 1
-        named = nn.functional.cross_entropy(self.category(guides[:, 0]), kind.to(guides.device))
-        told = nn.functional.binary_cross_entropy_with_logits(
+        category_loss = nn.functional.cross_entropy(
+            self.category(guides[:, 0]), kind.to(guides.device)
+        )
+        attribute_loss = nn.functional.binary_cross_entropy_with_logits(
             self.attribute(guides[:, 1]), has.to(guides.device)
         )
-        return named + told
+        return category_loss + attribute_loss

@@ -1,4 +1,4 @@
-"""Queries, positives and negatives in, one loss a query out (InfoNCE, arXiv 1807.03748)."""
+"""Compute the InfoNCE loss of queries against positives and negatives (arXiv 1807.03748)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def info_nce(
 
     Args:
         query: (B, D) unit vectors.
-        positive: (C, D) unit vectors, the candidates; query b's own is row `own[b]` (b by default),
-            the others are its in-batch negatives.
-        negatives: (K, D) further candidates for all (the queue), or (B, K, D) for each query.
+        positive: (C, D) unit vectors, the candidates. Query b's positive is row `own[b]` (default
+            b); the others are in-batch negatives.
+        negatives: (K, D) further negatives for all queries (the queue), or (B, K, D) for each.
         temperature: T.
-        keys: (C,) which product each candidate is: another row of the query's own product is no
-            negative and is left out.
+        keys: (C,) the product of each candidate. Other rows of the query's own product are left
+            out.
         negative_keys: (K,) or (B, K), the same for `negatives`.
         own: (B,) rows of `positive`.
 

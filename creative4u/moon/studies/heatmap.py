@@ -1,10 +1,10 @@
-"""An encoder and an item in, which image patches and title words made their similarity out.
+"""Attribute the similarity of an item's title and image to words and patches.
 
-Attribution by occlusion (our choice: it asks only for vectors, so it is the same for every
-backbone): the drop of the cosine when a patch is painted in the image's mean colour, or a word is
-left out of the title. Words are product words (what the catalogue knows of the item: name, colour,
-brand, attributes, category) or filler. MOON2.0 shows attention moving from filler to product words
-(arXiv 2511.12449); the number here is the share of all positive drops that falls on product words.
+Attribution by occlusion (our choice: it needs only vectors, so it is the same for every backbone):
+the drop of the cosine when a patch is painted in the image's mean colour, or a word is left out.
+Words are product words (what the catalogue knows of the item: name, colour, brand, attributes,
+category) or filler. MOON2.0 shows attention moving from filler to product words (arXiv 2511.12449);
+our number is the share of all positive drops that falls on product words.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from creative4u.moon.catalogue.items import Item
-from creative4u.moon.encoder.baselines import Embeds
+from creative4u.moon.encoder.baselines import Embedder
 from creative4u.moon.encoder.content import Content
 
 Floats = npt.NDArray[np.float64]
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class WordDrops:
-    """Each word of a title, what leaving it out costs, and whether it names the product."""
+    """The words of a title, the cosine's drop without each, and which are product words."""
 
     words: tuple[str, ...]
     drops: tuple[float, ...]
@@ -35,22 +35,22 @@ class WordDrops:
 
     @property
     def share(self) -> float:
-        """The share of positive drops on product words; nan where there is none."""
+        """The share of positive drops on product words; nan without any positive drop."""
         positive = np.maximum(self.drops, 0.0)
         total = float(positive.sum())
         return float(positive[list(self.product)].sum()) / total if total > 0 else float("nan")
 
 
 def product_words(item: Item) -> frozenset[str]:
-    """The words, in lower case, that tell what the item is."""
+    """The words, in lower case, that the catalogue knows of the item."""
     known = (item.name, item.colour, item.brand, item.category, *item.attributes)
-    return frozenset(word for one in known for word in _plain(one))
+    return frozenset(word for one in known for word in _words(one))
 
 
 def word_drops(
-    encoder: Embeds, titles: Sequence[str], against: Sequence[Content], items: Sequence[Item]
+    encoder: Embedder, titles: Sequence[str], against: Sequence[Content], items: Sequence[Item]
 ) -> list[WordDrops]:
-    """For each title, its words' drops of the cosine with its content of `against`."""
+    """The drops of each title's words, in the cosine with its content of `against`."""
     texts: list[str] = []
     spans = []
     for title in titles:
@@ -59,24 +59,24 @@ def word_drops(
         texts.append(title)
         texts += [" ".join(words[:n] + words[n + 1 :]) or "." for n in range(len(words))]
         spans.append((start, words))
-    said = encoder.encode([Content(text) for text in texts])
+    vectors = encoder.encode([Content(text) for text in texts])
     other = encoder.encode(list(against))
     found = []
     for (start, words), vector, item in zip(spans, other, items, strict=True):
-        cosines = said[start : start + 1 + len(words)] @ vector
+        cosines = vectors[start : start + 1 + len(words)] @ vector
         known = product_words(item)
         found.append(
             WordDrops(
                 tuple(words),
                 tuple(float(cosines[0] - one) for one in cosines[1:]),
-                tuple(any(part in known for part in _plain(word)) for word in words),
+                tuple(any(part in known for part in _words(word)) for word in words),
             )
         )
     return found
 
 
-def patch_drops(encoder: Embeds, image: Image.Image, against: Content, grid: int = 6) -> Floats:
-    """(grid, grid): the drop of the cosine when a patch is painted over; rows from the top."""
+def patch_drops(encoder: Embedder, image: Image.Image, against: Content, grid: int = 6) -> Floats:
+    """The drops (grid, grid) of the cosine when a patch is painted over; rows from the top."""
     pixels = np.asarray(image.convert("RGB"))
     mean = tuple(int(one) for one in pixels.mean(axis=(0, 1)))
     height, width = pixels.shape[:2]
@@ -95,7 +95,7 @@ def patch_drops(encoder: Embeds, image: Image.Image, against: Content, grid: int
 
 
 def share_on_mask(drops: Floats, mask: npt.NDArray[Any]) -> float:
-    """The share of positive patch drops that falls on `mask` (H, W), which is in 0..1."""
+    """The share of positive patch drops on `mask` (H, W) in 0..1; nan without any."""
     grid = len(drops)
     height, width = mask.shape
     weight = np.array(
@@ -118,7 +118,7 @@ def share_on_mask(drops: Floats, mask: npt.NDArray[Any]) -> float:
 def draw_heatmap(
     image: Image.Image, drops: Floats, words: WordDrops, file: Any, caption: str = ""
 ) -> None:
-    """The image beside its patches' drops, the title's words below, as a PNG."""
+    """Draw the image, its patches' drops beside and the words' drops below, as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -141,5 +141,5 @@ def draw_heatmap(
     figure.savefig(file)
 
 
-def _plain(text: str) -> list[str]:
+def _words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", text.lower())

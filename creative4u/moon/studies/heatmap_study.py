@@ -1,9 +1,9 @@
-"""A shop's test items in, attribution before and after training as a table and figures out.
+"""Measure attribution on product words before and after training, on a shop's test items.
 
     creative4u moon study heatmaps --world DIR --out DIR
 
-Before is the encoder's own start (ConSE over the same features), after the trained one. The titles
-are the stuffed ones, which carry filler words; the similarity is of title and image.
+Before: the encoder's start (ConSE over the same features); after: the trained one. Titles are the
+stuffed ones, which have filler words; the similarity is of title and image.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 
 from creative4u.backbone.saliency import saliency
 from creative4u.images import load_image
-from creative4u.moon.benchmark.compare import interval
+from creative4u.metrics import grouped_bootstrap, weighted_ratio
 from creative4u.moon.benchmark.gallery import QUALITIES, titles_of
 from creative4u.moon.catalogue.items import read_world
-from creative4u.moon.encoder.baselines import Embeds
+from creative4u.moon.encoder.baselines import Embedder
 from creative4u.moon.encoder.content import Content
 from creative4u.moon.encoder.encoder import Encoder, load_encoder
 from creative4u.moon.encoder.feature_store import FeatureStore
@@ -29,13 +29,13 @@ from creative4u.moon.studies.report import Curve, Plot, write_study
 def study_heatmaps(
     world: Path, out: Path, encoder: Path | None, store: FeatureStore, figures: int = 3
 ) -> dict[str, Any]:
-    """Shares of attribution over all test items; patches of the first `figures` are drawn."""
+    """Write the study over all test items; draw the patches of the first `figures` items."""
     every = read_world(world)
     stuffed = [titles[QUALITIES.index("stuffed")] for titles in titles_of(world)]
     rows = [row for row, item in enumerate(every) if item.split == "test" and item.images]
     items, titles = [every[row] for row in rows], [stuffed[row] for row in rows]
     after = load_encoder(encoder, store)
-    encoders: dict[str, Embeds] = {
+    encoders: dict[str, Embedder] = {
         "before": Encoder(after.config, store).start(), "after": after
     }  # fmt: skip
     images = [item.content.only_image for item in items]
@@ -45,7 +45,7 @@ def study_heatmaps(
     product = float(np.mean([np.mean(one.product) for one in words["after"]]))
     table = [_row(name, some[known], product) for name, some in shares.items()]
     gain = shares["after"][known] - shares["before"][known]
-    low, high = interval(gain, np.arange(len(gain)))
+    ends = grouped_bootstrap(weighted_ratio(gain), range(len(gain)))
     out.mkdir(parents=True, exist_ok=True)
     patches: dict[str, list[float]] = {name: [] for name in encoders}
     for place, item in enumerate(items[:figures]):
@@ -72,7 +72,7 @@ def study_heatmaps(
     notes = {
         "items": int(known.sum()),
         "gain": round(float(gain.mean()), 4),
-        "gain interval": [round(low, 4), round(high, 4)],
+        "gain interval": [round(float(end), 4) for end in ends],
         "product words among all words": round(product, 4),
         "patch attribution on the product": {
             name: round(float(np.mean(some)), 4) for name, some in patches.items() if some
@@ -82,10 +82,10 @@ def study_heatmaps(
 
 
 def _row(name: str, shares: np.ndarray[Any, Any], product: float) -> dict[str, Any]:
-    low, high = interval(shares, np.arange(len(shares)))
+    ends = grouped_bootstrap(weighted_ratio(shares), range(len(shares)))
     return {
         "encoder": name,
         "product words": round(float(shares.mean()), 4),
-        "interval": [round(low, 4), round(high, 4)],
+        "interval": [round(float(end), 4) for end in ends],
         "filler words": round(1 - float(shares.mean()), 4),
     }

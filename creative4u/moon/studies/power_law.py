@@ -1,8 +1,8 @@
-"""Sizes and losses in, a power law with intervals and a prediction out: MOON's scaling laws.
+"""Fit a power law with a floor and predict a held-out point: MOON's scaling laws.
 
-loss = floor + scale * size^(-exponent). The floor is chosen on a grid between 0 and just under the
-smallest loss, the other two by least squares of the logarithms; intervals come from drawing the
-residuals anew (our choice: five points carry no more).
+loss = floor + scale * size^(-exponent). The floor is searched on a grid between 0 and just under
+the smallest loss, the other two are least squares of the logarithms. Intervals bootstrap the
+residuals (our choice: five points carry no more).
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ class PowerLaw:
     interval: tuple[float, float] = (float("nan"), float("nan"))
 
     def at(self, size: npt.ArrayLike) -> Floats:
-        """The loss at a size (...)."""
+        """The predicted loss at sizes (...)."""
         return np.asarray(self.floor + self.scale * np.asarray(size, float) ** -self.exponent)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a law says of a point that it was not fitted on."""
+    """A held-out point: its measured and predicted loss, and the prediction's interval."""
 
     size: float
-    seen: float
-    said: float
+    measured: float
+    predicted: float
     interval: tuple[float, float]
 
 
 def fit_power_law(size: npt.ArrayLike, loss: npt.ArrayLike, floors: int = 40) -> PowerLaw:
-    """The law through (n,) points, n at least 3; raises ValueError."""
+    """Fit the law to (n,) points, n at least 3. Raises ValueError."""
     x, y = np.asarray(size, float), np.asarray(loss, float)
     if len(x) < 3 or (x <= 0).any() or (y <= 0).any():
-        raise ValueError("a power law needs three points or more, all positive")
+        raise ValueError(f"got {len(x)} points; a power law needs three points, all positive")
     best = PowerLaw(0.0, float(y.mean()), 0.0)
     least = np.inf
     for floor in np.linspace(0, 0.98 * y.min(), floors):
@@ -59,7 +59,7 @@ def fit_power_law(size: npt.ArrayLike, loss: npt.ArrayLike, floors: int = 40) ->
 def hold_out(
     size: npt.ArrayLike, loss: npt.ArrayLike, seed: int = 7
 ) -> tuple[PowerLaw, Prediction]:
-    """Fit all points but the largest, predict that one; with 95 % intervals."""
+    """Fit all points but the largest and predict that one, with 95 % intervals."""
     x, y = np.asarray(size, float), np.asarray(loss, float)
     order = np.argsort(x)
     x, y = x[order], y[order]
@@ -67,16 +67,16 @@ def hold_out(
     residual = y[:-1] - law.at(x[:-1])
     freedom = max(len(x) - 1 - 2, 1)
     residual = (residual - residual.mean()) * np.sqrt((len(x) - 1) / freedom)
-    random = np.random.default_rng(seed)
-    exponents, said = [], []
+    rng = np.random.default_rng(seed)
+    exponents, predicted = [], []
     for _ in range(ROUNDS):
-        drawn = law.at(x[:-1]) + random.choice(residual, len(residual))
+        drawn = law.at(x[:-1]) + rng.choice(residual, len(residual))
         again = fit_power_law(x[:-1], np.maximum(drawn, 1e-9))
         exponents.append(again.exponent)
-        said.append(float(again.at(x[-1])) + float(random.choice(residual)))
+        predicted.append(float(again.at(x[-1])) + float(rng.choice(residual)))
     ends = np.quantile(exponents, [0.025, 0.975])
-    low, high = np.quantile(said, [0.025, 0.975])
-    told = PowerLaw(law.floor, law.scale, law.exponent, (float(ends[0]), float(ends[1])))
-    return told, Prediction(
+    low, high = np.quantile(predicted, [0.025, 0.975])
+    with_interval = PowerLaw(law.floor, law.scale, law.exponent, (float(ends[0]), float(ends[1])))
+    return with_interval, Prediction(
         float(x[-1]), float(y[-1]), float(law.at(x[-1])), (float(low), float(high))
     )

@@ -1,4 +1,4 @@
-"""Rows and curves of a study in, OUT/NAME.md (a table), NAME.png (a plot), NAME.json out."""
+"""Write a study as OUT/NAME.md (a table), NAME.png (a plot) and NAME.json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Curve:
-    """Points to draw; `low` and `high` are the ends of the intervals, where there are any."""
+    """Points to draw; `low` and `high` are the ends of their intervals, if any."""
 
     name: str
     x: Sequence[float]
@@ -25,46 +25,46 @@ class Curve:
 
 @dataclass(frozen=True)
 class Plot:
-    """What stands on the axes; `bars` draws the points of all curves side by side."""
+    """Curves, axis names and scales; `labels` name the points of the x axis."""
 
     curves: Sequence[Curve]
     x: str
     y: str
     log: str = ""  # "x", "xy" or ""
-    labels: Sequence[str] = field(default_factory=tuple)  # of the x axis, for named points
+    labels: Sequence[str] = field(default_factory=tuple)
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Rows with the same keys, as Markdown."""
+    """Format rows as a Markdown table; columns are their keys."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    lines += ["| " + " | ".join(_told(row.get(name)) for name in names) + " |" for row in rows]
+    lines += ["| " + " | ".join(_cell(row.get(name)) for name in names) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
-def _told(value: Any) -> str:
+def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) >= 1e4 else f"{value:.3f}"
     if isinstance(value, list | tuple):
-        return " to ".join(_told(one) for one in value)
+        return " to ".join(_cell(one) for one in value)
     return "" if value is None else str(value)
 
 
 def write_study(
     out: Path, name: str, rows: Sequence[Row], plot: Plot, notes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write the three files; returns what the JSON holds."""
+    """Write the three files; returns the JSON content."""
     out.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"rows": [dict(row) for row in rows], **notes}
     (out / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    said = "".join(f"\n{key}: {_told(value)}\n" for key, value in notes.items())
-    (out / f"{name}.md").write_text(table(rows) + said, "utf-8")
+    lines = "".join(f"\n{key}: {_cell(value)}\n" for key, value in notes.items())
+    (out / f"{name}.md").write_text(table(rows) + lines, "utf-8")
     draw(plot, out / f"{name}.png")
     return found
 
 
 def draw(plot: Plot, file: Path) -> None:
-    """The plot as a PNG."""
+    """Draw the plot as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

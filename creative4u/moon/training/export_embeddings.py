@@ -1,6 +1,6 @@
-"""An encoder and a shop in, embeddings of every item and query as Parquet out, for the CTR model.
+"""Write embeddings of a shop's items and queries as Parquet, for the CTR model.
 
-creative4u moon apply world=DIR out=runs/moon/embeddings
+    creative4u moon apply --world DIR --out runs/moon/embeddings
 
 OUT/items.parquet    item_id, product (number), vector
 OUT/creatives.parquet  creative (path), item_id, vector (of that image with the title)
@@ -27,19 +27,19 @@ from creative4u.moon.encoder.feature_store import FeatureStore
 
 
 @dataclass(frozen=True)
-class ApplicationConfig:
-    """What is embedded, by what, and with how many dimensions (0: all)."""
+class ExportConfig:
+    """What is embedded and with which encoder; `dim` 0 keeps all dimensions."""
 
     out: str = "runs/moon/embeddings"
     world: str = ""
-    encoder: str = ""  # an encoder's file; the one that ships by default
+    encoder: str = ""  # its file; by default the one that ships
     features: str = "runs/moon/features"
     dim: int = 0
-    creatives: bool = False  # every creative as well: one vision pass each
+    creatives: bool = False  # embed every creative too
 
 
-def main(config: ApplicationConfig) -> dict[str, int]:
-    """Embed and write; returns counts."""
+def main(config: ExportConfig) -> dict[str, int]:
+    """Embed and write the files; returns the number of rows of each."""
     world, out = Path(config.world), Path(config.out)
     store = FeatureStore(Path(config.features)) if config.features else FeatureStore()
     encoder = load_encoder(Path(config.encoder) if config.encoder else None, store)
@@ -57,24 +57,24 @@ def main(config: ApplicationConfig) -> dict[str, int]:
         [str(world / "queries.parquet")],
     ).fetchall()
     texts = [text for _, text in queries]
-    asked = encoder.encode([Content(text) for text in texts], dim)
+    query_vectors = encoder.encode([Content(text) for text in texts], dim)
     numbered: dict[str, Sequence[Any]] = {"query_id": [one for one, _ in queries], "text": texts}
-    write(out / "queries.parquet", numbered, asked)
+    write(out / "queries.parquet", numbered, query_vectors)
     counts["queries"] = len(texts)
     if config.creatives:
-        shown = [(item, image) for item in items for image in item.images]
-        found = encoder.encode([Content(item.title, image) for item, image in shown], dim)
+        pairs = [(item, image) for item in items for image in item.images]
+        vectors = encoder.encode([Content(item.title, image) for item, image in pairs], dim)
         names: dict[str, Sequence[Any]] = {
-            "creative": [str(image.relative_to(world)) for _, image in shown],
-            "item_id": [item.item_id for item, _ in shown],
+            "creative": [str(image.relative_to(world)) for _, image in pairs],
+            "item_id": [item.item_id for item, _ in pairs],
         }
-        write(out / "creatives.parquet", names, found)
-        counts["creatives"] = len(shown)
+        write(out / "creatives.parquet", names, vectors)
+        counts["creatives"] = len(pairs)
     return counts
 
 
 def write(file: Path, columns: dict[str, Sequence[Any]], vectors: npt.NDArray[np.float32]) -> None:
-    """Columns and one fixed-size list of float32 a row, written whole or not at all."""
+    """Write columns and a fixed-size list of float32 per row, atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
     column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])

@@ -1,7 +1,7 @@
-"""A stage's step in, a trained encoder out: one loop for all stages, resumable, over Accelerate.
+"""Train an encoder with any stage's step: one resumable loop over Accelerate.
 
 Step s draws its batch from `seed` and s alone, and a checkpoint holds weights, optimiser and queue:
-a run that was killed and started again ends with the same weights as one that was not.
+a run that is killed and started again ends with the same weights as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from creative4u.moon.encoder.encoder import Encoder
+from creative4u.moon.encoder.encoder import Encoder, with_new_names
 
 log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
@@ -28,27 +28,29 @@ WEIGHTS = "encoder.safetensors"
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How any stage is trained; `batch` is of one process."""
+    """Settings that all stages share; `batch` is per process."""
 
     out: str = "runs/moon/stage"
     steps: int = 400
     batch: int = 64
     rate: float = 3e-4
-    meaning_rate: float = 1.0  # of `rate`, for what says what an image means; the rest is its look
+    semantic_rate: float = (
+        1.0  # share of `rate` for the part shared with texts; not the visual head
+    )
     decay: float = 0.01
     warmup: int = 20
     checkpoint_steps: int = 100
     log_steps: int = 20
-    snapshot_steps: int = 0  # keep an encoder-STEP.safetensors every so many steps; 0 keeps none
+    snapshot_steps: int = 0  # steps between two files encoder-STEP.safetensors; 0: none
     seed: int = 7
 
 
-# A step: its number and its own random numbers in, the loss and figures for the log out.
+# A step maps its number and its random generator to the loss and figures for the log.
 Step = Callable[[int, np.random.Generator], tuple[Tensor, Mapping[str, float]]]
 
 
 def rate_at(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then a cosine down to a tenth of `rate`."""
+    """The learning rate at a step: linear warm-up, then a cosine down to a tenth of `rate`."""
     if step < config.warmup:
         return config.rate * (step + 1) / config.warmup
     progress = (step - config.warmup) / max(1, config.steps - config.warmup)
@@ -63,10 +65,11 @@ def train(
     extra: nn.Module | None = None,
     stop_after: int | None = None,
 ) -> Path:
-    """Run the steps that are left and write `out/encoder.safetensors`; returns its path.
+    """Run the remaining steps and write `out/encoder.safetensors`; returns its path.
 
-    `extra` is what else is trained or remembered (a queue, heads). `stop_after` ends this run
-    early, as a kill would, after the checkpoint that follows that many steps.
+    Args:
+        extra: what is trained or checkpointed beside the encoder (a queue, heads).
+        stop_after: end this run after so many steps, as a kill would.
     """
     folder = Path(config.out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,11 +81,11 @@ def train(
     done = _resume(folder, encoder, rest, optimizer)
     encoder.train()
     while done < config.steps:
-        random = np.random.default_rng([config.seed, accelerator.process_index, done])
+        rng = np.random.default_rng([config.seed, accelerator.process_index, done])
         torch.manual_seed(config.seed * 1_000_003 + done)
         for group in optimizer.param_groups:
             group["lr"] = rate_at(done, config) * group["share"]
-        loss, figures = step(done, random)
+        loss, figures = step(done, rng)
         optimizer.zero_grad()
         accelerator.backward(loss)
         _average(parameters, accelerator)
@@ -90,14 +93,14 @@ def train(
         optimizer.step()
         done += 1
         if done % config.log_steps == 0 or done == config.steps:
-            said = {"step": done, "loss": round(float(loss.detach()), 4)}
-            said |= {name: round(value, 4) for name, value in figures.items()}
-            log.info(json.dumps(said))
+            row = {"step": done, "loss": round(float(loss.detach()), 4)}
+            row |= {name: round(value, 4) for name, value in figures.items()}
+            log.info(json.dumps(row))
             if accelerator.is_main_process:
                 with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(said) + "\n")
-        kept = config.snapshot_steps and done % config.snapshot_steps == 0
-        if accelerator.is_main_process and kept:
+                    file.write(json.dumps(row) + "\n")
+        snapshot = config.snapshot_steps and done % config.snapshot_steps == 0
+        if accelerator.is_main_process and snapshot:
             encoder.save(folder / f"encoder-{done:06d}.safetensors")
         last = done == config.steps
         if accelerator.is_main_process and (last or done % config.checkpoint_steps == 0):
@@ -113,17 +116,19 @@ def train(
 def _groups(
     encoder: Encoder, parameters: list[nn.Parameter], config: TrainConfig
 ) -> list[dict[str, Any]]:
-    """The parameters by the share of the rate that they learn with."""
-    slow = {id(one) for one in encoder.meaning()} if config.meaning_rate != 1 else set()
+    """Parameter groups by their share of the learning rate."""
+    slow = (
+        {id(one) for one in encoder.semantic_parameters()} if config.semantic_rate != 1 else set()
+    )
     groups = [
         {"params": [p for p in parameters if id(p) not in slow], "share": 1.0},
-        {"params": [p for p in parameters if id(p) in slow], "share": config.meaning_rate},
+        {"params": [p for p in parameters if id(p) in slow], "share": config.semantic_rate},
     ]
     return [group for group in groups if group["params"]]
 
 
 def _average(parameters: list[nn.Parameter], accelerator: Accelerator) -> None:
-    """Average gradients over processes, as DDP does; a step may call the encoder several times."""
+    """Average gradients over processes, as DDP does; a step may run the encoder several times."""
     if accelerator.num_processes == 1:
         return
     for parameter in parameters:
@@ -153,8 +158,8 @@ def _resume(
     if not file.is_file():
         return 0
     state = torch.load(file, map_location="cpu", weights_only=True)  # tensors and numbers only
-    encoder.load_state_dict(state["encoder"], strict=False)
+    encoder.load_state_dict(with_new_names(state["encoder"]), strict=False)
     rest.load_state_dict(state["rest"])
     optimizer.load_state_dict(state["optimizer"])
-    log.info("going on after step %d", state["done"])
+    log.info("resuming after step %d", state["done"])
     return int(state["done"])

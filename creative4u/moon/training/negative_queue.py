@@ -1,7 +1,7 @@
-"""Item vectors of each step in, negatives of many steps and processes out.
+"""Collect negatives over earlier steps and all processes.
 
-Spatial-temporal negative sampling (MOON, arXiv 2511.11305): temporal = a queue that remembers the
-items of earlier batches, spatial = every batch is gathered over the processes first.
+Spatial-temporal negative sampling (MOON, arXiv 2511.11305). Temporal: a queue of the items of
+earlier batches. Spatial: every batch is gathered over the processes first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 class _Gather(torch.autograd.Function):
-    """all_gather whose backward sums every process's gradient for the own rows.
+    """all_gather whose backward sums all processes' gradients for this process's rows.
 
     With losses averaged over processes (as DDP averages gradients), this is the gradient of one
     process with the joined batch.
@@ -36,8 +36,8 @@ class _Gather(torch.autograd.Function):
         return gradient[start : start + ctx.count]
 
 
-def gathered(rows: Tensor, accelerator: Accelerator) -> Tensor:
-    """(B, ...) of this process to (P * B, ...) of all, by rank; gradients flow back to their own.
+def gather_rows(rows: Tensor, accelerator: Accelerator) -> Tensor:
+    """Gather rows (B, ...) of each process to (P * B, ...), by rank, with gradients.
 
     All processes must give the same number of rows.
     """
@@ -51,9 +51,9 @@ def gathered(rows: Tensor, accelerator: Accelerator) -> Tensor:
 
 
 class NegativeQueue(nn.Module):
-    """A ring of item vectors without gradient, each with its product's key; -1 is an empty place.
+    """A ring buffer of item vectors without gradient and their product keys; -1 marks a free place.
 
-    Its buffers are part of a training's state, so that a resumed run sees the same negatives.
+    The buffers are checkpointed, so a resumed run has the same negatives.
     """
 
     vectors: Tensor
@@ -63,19 +63,19 @@ class NegativeQueue(nn.Module):
     def __init__(self, size: int, dim: int) -> None:
         super().__init__()
         if size < 0:
-            raise ValueError(f"a queue holds 0 items or more, not {size}")
+            raise ValueError(f"got queue size {size}; 0 or more is needed")
         self.register_buffer("vectors", torch.zeros(size, dim))
         self.register_buffer("keys", torch.full((size,), -1))
         self.register_buffer("place", torch.zeros((), dtype=torch.long))
 
     def negatives(self) -> tuple[Tensor, Tensor]:
-        """The vectors (K, D) and keys (K,) that are there, K at most the size."""
+        """The stored vectors (K, D) and keys (K,), K at most the size."""
         filled = self.keys >= 0
         return self.vectors[filled], self.keys[filled]
 
     @torch.no_grad()
     def push(self, vectors: Tensor, keys: Tensor) -> None:
-        """Put rows (B, D) and keys (B,) in, over the oldest ones."""
+        """Store rows (B, D) and keys (B,), overwriting the oldest."""
         size = len(self.keys)
         if not size:
             return

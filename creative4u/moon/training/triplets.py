@@ -1,8 +1,8 @@
-"""A shop's items and behaviour in, triplets out: query, positive and negative, each t, i and mm.
+"""Draw training triplets from a shop's items and behaviour: query, positive, negative.
 
-Positive = bought after the query, negative = shown for it and passed over (MOON2.0,
-arXiv 2511.12449). The query's text is what was typed; its image is another image of the
-bought item.
+Positive: bought after the query. Negative: images for it and not clicked (MOON2.0,
+arXiv 2511.12449). The query's text is what was typed; its image is another image of the bought
+item.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Triplet:
-    """One training example; `key` and `negative_key` number products, SKUs merged."""
+    """One training example; `key` and `negative_key` are product numbers, SKUs merged."""
 
     query: Content  # text and image
     positive: Item
@@ -41,7 +41,7 @@ class Triplet:
 class Triplets:
     """All training triplets of a shop, drawn by category exposure.
 
-    Until `narrow`, negatives are those passed over.
+    Negatives are not-clicked items; after `start_hard_sampling` hard negatives too.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Triplets:
         usable = [bool(item.images) and item.split != "test" for item in items]
         self.pairs: Ints = behaviour.bought[[usable[product] for product in behaviour.bought[:, 1]]]
         if not len(self.pairs):
-            raise InputError("no purchase of a training item in the log")
+            raise InputError("the log has no purchase of a training item")
         self.usable = np.flatnonzero(usable)
         self.rebalance = rebalance
         self.hard: Ints | None = None
@@ -65,13 +65,19 @@ class Triplets:
         weights = exposure_weights(kinds, self.behaviour.exposure, self.pairs[:, 1])
         self.weights = weights if self.rebalance else even
 
-    def choose(
+    def select_hard(
         self, queries: Floats, items: Floats, hard: int, least_similar: bool
     ) -> tuple[Ints, Ints]:
-        """Step two's sampling by the current vectors of all queries (Q, D) and items (N, D).
+        """Select the pairs and hard negatives of step two.
 
-        Returns whether each pair is kept (P,) and each item's hard negatives (N, hard), -1 for
-        none: what `narrow` takes and a checkpoint remembers.
+        Args:
+            queries: (Q, D) current vectors.
+            items: (N, D) current vectors.
+            hard: negatives for each item.
+            least_similar: keep only each item's least similar pair.
+
+        Returns:
+            (P,) 1 for each pair that is kept, and (N, hard) item rows, -1 for none.
         """
         kept = np.ones(len(self.pairs), np.int64)
         if least_similar:
@@ -88,44 +94,44 @@ class Triplets:
         found[self.usable] = np.where(local >= 0, self.usable[local], -1)
         return kept, found
 
-    def narrow(self, kept: Ints, hard: Ints) -> None:
-        """Draw from what `choose` chose."""
+    def start_hard_sampling(self, kept: Ints, hard: Ints) -> None:
+        """Draw from the pairs (P,) and negatives (N, hard) of `select_hard` from now on."""
         self.pairs, self.hard = self.pairs[kept > 0], hard
         self._weigh()
 
-    def draw(self, count: int, random: np.random.Generator) -> list[Triplet]:
+    def draw(self, count: int, rng: np.random.Generator) -> list[Triplet]:
         """`count` triplets, of different products where there are enough."""
         weights = self.weights / self.weights.sum()
-        some = random.choice(len(self.pairs), min(count, len(self.pairs)), False, weights)
-        return [self._triplet(int(row), random) for row in some]
+        some = rng.choice(len(self.pairs), min(count, len(self.pairs)), False, weights)
+        return [self._triplet(int(row), rng) for row in some]
 
-    def _triplet(self, row: int, random: np.random.Generator) -> Triplet:
+    def _triplet(self, row: int, rng: np.random.Generator) -> Triplet:
         query, product = (int(one) for one in self.pairs[row])
         item = self.items[product]
-        negative = self._negative(query, product, random)
-        shown = item.images[: self.images]
-        asking, *others = (shown[int(one)] for one in random.permutation(len(shown)))
+        negative = self._negative(query, product, rng)
+        images = item.images[: self.images]
+        query_image, *others = (images[int(one)] for one in rng.permutation(len(images)))
         return Triplet(
-            query=Content(self.behaviour.queries[query], asking),
-            positive=replace(item, images=(*others, asking)),
+            query=Content(self.behaviour.queries[query], query_image),
+            positive=replace(item, images=(*others, query_image)),
             negative=self.items[negative],
             key=self.keys[product],
             negative_key=self.keys[negative],
         )
 
-    def _negative(self, query: int, product: int, random: np.random.Generator) -> int:
+    def _negative(self, query: int, product: int, rng: np.random.Generator) -> int:
         own = self.keys[product]
-        passed = [
+        not_clicked = [
             other
-            for other in self.behaviour.passed.get(query, ())
+            for other in self.behaviour.not_clicked.get(query, ())
             if self.keys[other] != own and self.items[other].split != "test"
             and self.items[other].images
         ]  # fmt: skip
         near = [] if self.hard is None else [int(one) for one in self.hard[product] if one >= 0]
-        pool = near if near and (not passed or random.random() < 0.5) else passed
+        pool = near if near and (not not_clicked or rng.random() < 0.5) else not_clicked
         if pool:
-            return int(pool[int(random.integers(len(pool)))])
+            return int(pool[int(rng.integers(len(pool)))])
         others = [int(one) for one in self.usable if self.keys[int(one)] != own]
         if not others:
-            raise InputError("a shop of one product has no negatives")
-        return others[int(random.integers(len(others)))]
+            raise InputError("the shop has one product only; negatives need a second")
+        return others[int(rng.integers(len(others)))]

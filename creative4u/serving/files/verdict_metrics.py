@@ -23,8 +23,11 @@ from creative4u.metrics import (
     average_accuracy,
     consistent_accuracy,
     expected_calibration_error,
+    grouped_bootstrap,
+    weighted_ratio,
 )
 
+ROUNDS = 2000  # bootstrap draws
 Row = Mapping[str, Any]
 ALONE = "alone"
 _log = logging.getLogger(__name__)
@@ -95,22 +98,24 @@ class Tally:
             "ece": expected_calibration_error(self.confidence, self.outcome),
         }
 
-    def _intervals(self, level: float = 0.95, rounds: int = 2000) -> dict[str, Any]:
-        """Percentile bootstrap over pairs; a draw is how often each kind of row comes up."""
+    def _intervals(self) -> dict[str, Any]:
+        """Bootstrap over pairs, which are counted by kind: which of their orders were right."""
         kinds = list(self.right)
         if not kinds:
             return {"AA_interval": None, "CA_interval": None}
-        counts = np.array([self.right[kind] for kind in kinds])
-        draws = np.random.default_rng(0).multinomial(
-            counts.sum(), counts / counts.sum(), size=rounds
-        )  # (rounds, kinds)
-        aa = draws @ [sum(kind) for kind in kinds] / (draws @ [len(kind) for kind in kinds])
-        both = draws @ [len(kind) > 1 for kind in kinds]
-        ca = draws @ [len(kind) > 1 and all(kind) for kind in kinds] / np.where(both, both, np.nan)
-        ends = [(1 - level) / 2, (1 + level) / 2]
+        aa = weighted_ratio([sum(kind) for kind in kinds], [len(kind) for kind in kinds])
+        ca = weighted_ratio(
+            [len(kind) > 1 and all(kind) for kind in kinds], [len(kind) > 1 for kind in kinds]
+        )
+        ends = grouped_bootstrap(
+            lambda weights: np.stack([aa(weights), ca(weights)], axis=1),
+            np.arange(len(kinds)),
+            counts=list(self.right.values()),
+            rounds=ROUNDS,
+        )
         return {
-            "AA_interval": np.quantile(aa, ends).tolist(),
-            "CA_interval": np.nanquantile(ca, ends).tolist() if both.any() else None,
+            "AA_interval": ends[:, 0].tolist(),
+            "CA_interval": None if np.isnan(ends[:, 1]).any() else ends[:, 1].tolist(),
         }
 
 

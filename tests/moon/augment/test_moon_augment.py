@@ -13,9 +13,14 @@ import pytest
 from PIL import Image
 
 from creative4u.errors import BackendError, InputError
-from creative4u.moon.augment.build import augment, backdrop, with_views
-from creative4u.moon.augment.title_writers import ServerWriter, first_line, request_for, writer_of
-from creative4u.moon.augment.views import consistent, rule_writer
+from creative4u.moon.augment.build import augment, random_background, with_views
+from creative4u.moon.augment.title_writers import (
+    ServerWriter,
+    first_line,
+    title_prompt,
+    title_writer,
+)
+from creative4u.moon.augment.views import is_consistent, rule_writer
 from creative4u.moon.catalogue.items import Item
 from creative4u.moon.catalogue.product1m import read_product1m
 from creative4u.moon.catalogue.readers import read_source
@@ -31,7 +36,7 @@ class Redness:
             if one.image is None:
                 rows.append([1.0, 0.0])
                 continue
-            pixels = np.asarray(one.picture().convert("RGB"), int)
+            pixels = np.asarray(one.open_image().convert("RGB"), int)
             red = (pixels[..., 0] > 200) & (pixels[..., 1] < 60)
             rows.append([1.0, 0.0] if red.mean() > 0.02 else [0.0, 1.0])
         return np.array(rows, np.float32)
@@ -64,7 +69,7 @@ def items(tmp_path: Path) -> list[Item]:
 def test_views_of_training_items_that_the_encoder_finds_consistent(
     items: list[Item], tmp_path: Path
 ) -> None:
-    counts = augment(items, Redness(), rule_writer, tmp_path / "v", views=2, look=middle)
+    counts = augment(items, Redness(), rule_writer, tmp_path / "v", views=2, saliency_of=middle)
     # b's mask shows a white corner, so its views have nothing red and are dropped
     assert (counts.made, counts.kept) == (4, 2)
     rows = [json.loads(line) for line in (tmp_path / "v" / "metadata.jsonl").open()]
@@ -73,21 +78,23 @@ def test_views_of_training_items_that_the_encoder_finds_consistent(
     told, shown = with_views(items, tmp_path / "v", 1)
     assert shown == 3
     assert [len(item.images) for item in told] == [3, 1, 1]
-    again = augment(items, Redness(), rule_writer, tmp_path / "w", views=2, look=middle)
+    again = augment(items, Redness(), rule_writer, tmp_path / "w", views=2, saliency_of=middle)
     assert again == counts
     first, second = ((tmp_path / n / "images").iterdir() for n in "vw")
     assert sorted(p.read_bytes() for p in first) == sorted(p.read_bytes() for p in second)
     with pytest.raises(InputError, match="no training item"):
-        augment(items[2:], Redness(), rule_writer, tmp_path / "x", look=middle)
+        augment(items[2:], Redness(), rule_writer, tmp_path / "x", saliency_of=middle)
     with pytest.raises(InputError, match="no views"):
         with_views(items, tmp_path / "none", 1)
 
 
 def test_a_background_is_drawn_by_its_random_numbers() -> None:
-    one, other = (np.asarray(backdrop(np.random.default_rng(3), 64)) for _ in range(2))
+    one, other = (np.asarray(random_background(np.random.default_rng(3), 64)) for _ in range(2))
     assert one.shape == (64, 64, 3)
     assert (one == other).all()
-    assert consistent(np.eye(2, dtype=np.float32), np.ones((2, 2), np.float32) / 2, 0.6).sum() == 0
+    assert (
+        is_consistent(np.eye(2, dtype=np.float32), np.ones((2, 2), np.float32) / 2, 0.6).sum() == 0
+    )
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -109,7 +116,7 @@ def test_a_server_writes_titles_and_an_empty_one_is_an_error(items: list[Item]) 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
-        pen = writer_of(f"http://127.0.0.1:{server.server_port}/v1/", "tiny")
+        pen = title_writer(f"http://127.0.0.1:{server.server_port}/v1/", "tiny")
         assert isinstance(pen, ServerWriter)
         assert pen(items[0], np.random.default_rng(0)) == "Warm red boot by Avelo"
     finally:
@@ -119,9 +126,9 @@ def test_a_server_writes_titles_and_an_empty_one_is_an_error(items: list[Item]) 
         pen(items[0], np.random.default_rng(0))
     with pytest.raises(BackendError, match="empty"):
         first_line(' \n "" ', "it")
-    assert "shoes, red, warm" in request_for(items[0])
-    with pytest.raises(InputError, match="a writer is"):
-        writer_of("nobody")
+    assert "shoes, red, warm" in title_prompt(items[0])
+    with pytest.raises(InputError, match="allowed are rules"):
+        title_writer("nobody")
 
 
 def test_product1m_by_its_published_lines(tmp_path: Path) -> None:

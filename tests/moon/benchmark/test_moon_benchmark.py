@@ -11,7 +11,7 @@ import pytest
 from fake_store import FakeStore
 
 from creative4u.errors import InputError
-from creative4u.moon.benchmark.compare import benchmark, interval, ranked
+from creative4u.moon.benchmark.compare import compare_encoders, rank_queries
 from creative4u.moon.benchmark.gallery import build_gallery
 from creative4u.moon.benchmark.two_tower import TwoTowerConfig, fit_two_tower
 from creative4u.moon.catalogue.behaviour import Behaviour, read_behaviour
@@ -37,7 +37,7 @@ def behaviour() -> Behaviour:
         queries=("cheap boot", "cheap lamp", "cheap drum", "boot or drum"),
         bought=np.array([[0, 0], [1, 1], [2, 2], [3, 0], [3, 2]]),
         purchases=np.full(5, 4),
-        passed={},
+        not_clicked={},
         exposure=np.full(4, 10),
     )
 
@@ -48,7 +48,7 @@ class Things:
     def __init__(self, blind: bool = False) -> None:
         self.blind = blind
 
-    def answers(self, ask: str, of: str) -> bool:
+    def can_search(self, ask: str, of: str) -> bool:
         return not (self.blind and "i" in (ask, of))
 
     def encode(self, contents: Sequence[Content]) -> np.ndarray:
@@ -62,13 +62,13 @@ class Things:
 
 
 def test_the_gallery_holds_every_test_listing_and_some_of_the_others() -> None:
-    gallery = build_gallery(items(), TITLES, behaviour(), others=2)
+    gallery = build_gallery(items(), TITLES, behaviour(), train_listings=2)
     assert [one.product for one in gallery.listings] == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3]
     assert [one.title for one in gallery.listings[:3]] == ["good boot", "hot sale boot", "boot"]
-    texts, images, both = (gallery.asked[one] for one in ("t", "i", "mm"))
+    texts, images, both = (gallery.queries[one] for one in ("t", "i", "mm"))
     # a query after which a training product was bought too is not asked
     assert [one.text for one in texts.contents] == ["cheap boot", "cheap lamp"]
-    assert texts.right[0].tolist() == [True] * 3 + [False] * 7
+    assert texts.positive[0].tolist() == [True] * 3 + [False] * 7
     assert len(images.contents) == 6
     assert images.excluded.sum(axis=1).tolist() == [1] * 6
     assert [one.text for one in both.contents] == ["cheap boot", "cheap lamp"]
@@ -78,22 +78,15 @@ def test_the_gallery_holds_every_test_listing_and_some_of_the_others() -> None:
 
 
 def test_ranks_and_the_lead_over_the_best_other() -> None:
-    gallery = build_gallery(items(), TITLES, behaviour(), others=2)
-    assert ranked(Things(), gallery, "t", "mm").rank.tolist() == [1, 1]
+    gallery = build_gallery(items(), TITLES, behaviour(), train_listings=2)
+    assert rank_queries(Things(), gallery, "t", "mm").rank.tolist() == [1, 1]
     # blind to images, all ten listings tie at 0 where an image asks: 10 - 3 wrong ones before
-    assert ranked(Things(blind=True), gallery, "i", "mm").rank.tolist() == [8] * 6
-    found = benchmark({"moon": Things(), "words": Things(blind=True)}, gallery, k=5)
+    assert rank_queries(Things(blind=True), gallery, "i", "mm").rank.tolist() == [8] * 6
+    found = compare_encoders({"moon": Things(), "words": Things(blind=True)}, gallery, k=5)
     assert found["i->i"]["gallery"] == 10
     assert "words" not in found["i->i"]
     assert found["t->mm"]["lead"] == {"over": "words", "by": 0.0, "interval": [0.0, 0.0]}
     assert found["i->t"]["moon"] == {"R@1": 1.0, "R@5": 1.0, "R@5 interval": [1.0, 1.0]}
-
-
-def test_intervals_draw_whole_groups() -> None:
-    hits = np.array([1.0, 1, 1, 0, 0, 0])
-    low, high = interval(hits, np.array([0, 0, 0, 1, 1, 1]))
-    assert (low, high) == (0.0, 1.0)  # two groups: both right, both wrong, or one of each
-    assert interval(np.ones(4), np.arange(4)) == (1.0, 1.0)
 
 
 def test_a_chance_purchase_is_not_bought(tmp_path: Path) -> None:
@@ -109,7 +102,7 @@ def test_a_chance_purchase_is_not_bought(tmp_path: Path) -> None:
     duckdb.sql(table).write_parquet(str(tmp_path / "log" / "day.parquet"))
     every = read_behaviour(tmp_path, 4)
     assert every.bought[:, 1].tolist() == [0, 1, 2, 3]
-    believed = read_behaviour(tmp_path, 4, least_bought=3, bought_share=0.25)
+    believed = read_behaviour(tmp_path, 4, min_purchases=3, min_purchase_share=0.25)
     assert believed.bought[:, 1].tolist() == [0, 2]  # 4 is under a quarter of 20
     assert believed.purchases.tolist() == [20, 6]
 
@@ -123,4 +116,4 @@ def test_two_towers_learn_what_is_bought() -> None:
     asked = model.encode([Content(f"cheap {thing}") for thing in ("boot", "lamp", "drum")])
     scores = asked @ model.encode([one.content for one in shop]).T
     assert scores.argmax(axis=1).tolist() == [0, 1, 2]
-    assert baselines(store)["concat"].answers("t", "i") is False
+    assert baselines(store)["concat"].can_search("t", "i") is False

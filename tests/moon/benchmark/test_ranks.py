@@ -12,10 +12,10 @@ from PIL import Image
 from creative4u.moon.benchmark.items import (
     attributes,
     categories,
-    contents,
-    directions,
-    other_view,
+    distorted_view,
     positives,
+    queries_and_gallery,
+    recalls_by_direction,
 )
 from creative4u.moon.benchmark.ranks import best_ranks, recalls
 from creative4u.moon.catalogue.items import Item
@@ -67,8 +67,8 @@ def test_recalls() -> None:
 def test_every_direction_by_one_hot_vectors() -> None:
     # a's two images look alike, b's second looks like c's first, c's second like nothing
     axes = {"red shoe": 0, "blue hat": 1, "a": 2, "a2": 2, "b": 3, "b2": 4, "c": 4, "c2": 5}
-    asks, gallery = contents(shop())
-    found = directions(OneHot(axes, 6), asks, gallery, positives(shop()))
+    queries, gallery = queries_and_gallery(shop())
+    found = recalls_by_direction(OneHot(axes, 6), queries, gallery, positives(shop()))
     # i->i: a right; b2 finds c before b; c2 ties with all three at 0, a and c are right: 1 before
     assert found["i->i"]["R@1"] == pytest.approx(1 / 3, abs=1e-4)
     assert found["i->i"]["gallery"] == 3
@@ -92,7 +92,7 @@ def test_categories_and_attributes_zero_shot() -> None:
 def test_other_view_is_another_picture_of_the_same_size_class() -> None:
     image = Image.new("RGB", (100, 60), (100, 100, 100))
     image.paste((0, 0, 200), (10, 10, 40, 50))
-    view = other_view(image)
+    view = distorted_view(image)
     assert view.size == (90, 54)
     left, right = view.getpixel((20, 27)), view.getpixel((70, 27))
     assert right[2] > left[2] + 50  # mirrored

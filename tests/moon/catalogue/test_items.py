@@ -74,7 +74,7 @@ def test_a_shop_and_what_was_bought(tmp_path: Path) -> None:
     assert found.queries == ("boots", "lamps")
     assert found.bought.tolist() == [[0, 0]]
     assert found.purchases.tolist() == [1]
-    assert found.passed == {0: (1,)}  # the sofa was shown too seldom to tell
+    assert found.not_clicked == {0: (1,)}  # the sofa was shown too seldom to tell
     assert found.exposure.tolist() == [2, 20, 19]
 
 

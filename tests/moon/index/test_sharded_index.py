@@ -9,7 +9,12 @@ import pytest
 
 from creative4u.errors import InputError
 from creative4u.moon.index.faiss_index import Index, IndexConfig
-from creative4u.moon.index.sharded_index import ShardedIndex, load_sharded, shard_of, sharded
+from creative4u.moon.index.sharded_index import (
+    ShardedIndex,
+    load_sharded_index,
+    new_sharded_index,
+    shard_of,
+)
 
 
 def unit(count: int, seed: int) -> np.ndarray:
@@ -41,20 +46,20 @@ def grow(index: ShardedIndex, folder: Path, ray: str | None) -> None:
     whole.add(["item 3"], moved)
     assert len(index) == 60
     index.save(folder)
-    loaded = load_sharded(folder, ray)
+    loaded = load_sharded_index(folder, ray)
     assert len(loaded) == 60
-    assert loaded.known(["item 3", "nothing"]) == [True, False]
+    assert loaded.contains(["item 3", "nothing"]) == [True, False]
     same_answers(loaded, whole)
 
 
 def test_shards_here_answer_as_one_index(tmp_path: Path) -> None:
-    grow(sharded(IndexConfig(dim=8), 3), tmp_path / "shards", None)
+    grow(new_sharded_index(IndexConfig(dim=8), 3), tmp_path / "shards", None)
 
 
 def test_shards_on_ray_actors_answer_as_one_index(tmp_path: Path) -> None:
     ray = pytest.importorskip("ray")
     try:
-        grow(sharded(IndexConfig(dim=8), 3, "local"), tmp_path / "shards", "local")
+        grow(new_sharded_index(IndexConfig(dim=8), 3, "local"), tmp_path / "shards", "local")
     finally:
         ray.shutdown()
 
@@ -66,12 +71,12 @@ def test_an_id_always_has_the_same_shard_and_all_are_used() -> None:
 
 
 def test_bad_rows_and_missing_folders(tmp_path: Path) -> None:
-    index = sharded(IndexConfig(dim=8), 2)
+    index = new_sharded_index(IndexConfig(dim=8), 2)
     with pytest.raises(InputError, match="twice"):
         index.add(["a", "a"], unit(2, 0))
     with pytest.raises(InputError, match="got"):
         index.search(np.zeros((1, 3), np.float32))
     with pytest.raises(InputError, match="no sharded index"):
-        load_sharded(tmp_path)
+        load_sharded_index(tmp_path)
     with pytest.raises(InputError, match="1 shard"):
-        sharded(IndexConfig(dim=8), 0)
+        new_sharded_index(IndexConfig(dim=8), 0)

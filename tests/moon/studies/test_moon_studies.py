@@ -18,20 +18,18 @@ from creative4u.moon.studies.click_probe import (
     ProbeConfig,
     _with_past,
     features,
-    fit_logistic,
     probe_auc,
 )
 from creative4u.moon.studies.exchange_rate import exchange_rate
 from creative4u.moon.studies.heatmap import WordDrops, patch_drops, share_on_mask, word_drops
 from creative4u.moon.studies.power_law import fit_power_law, hold_out
 from creative4u.moon.studies.relevance import (
-    Relevance,
+    RelevanceScore,
     cosines,
     fit_relevance,
-    judged,
-    load_relevance,
+    relevance_metrics,
 )
-from creative4u.moon.studies.relevance_study import answers_of
+from creative4u.moon.studies.relevance_study import true_answers
 from creative4u.moon.studies.report import Curve, Plot, write_study
 
 
@@ -45,8 +43,8 @@ def test_a_power_law_is_found_again_and_predicts_the_point_left_out() -> None:
     assert (pure.floor, pure.scale) == (0.0, pytest.approx(3.0))
     assert pure.exponent == pytest.approx(0.5)
     assert told.size == 32
-    assert told.said == pytest.approx(3.0 * 32**-0.5)
-    assert told.interval[0] <= told.seen + 1e-9
+    assert told.predicted == pytest.approx(3.0 * 32**-0.5)
+    assert told.interval[0] <= told.measured + 1e-9
     with pytest.raises(ValueError, match="three points"):
         fit_power_law([1, 2], [1, 2])
 
@@ -85,18 +83,18 @@ def test_probe_features_by_hand() -> None:
     assert found[10:] == pytest.approx(expected)
 
 
-def test_the_logistic_fit_stands_where_the_gradient_is_zero() -> None:
-    x = np.array([[0.0], [0], [1], [1]])
-    beta = fit_logistic(x, np.array([0, 1, 1, 1]), ridge=0.1)
-    p = 1 / (1 + np.exp(-(x[:, 0] * beta[0] + beta[1])))
-    assert (np.array([0, 1, 1, 1]) - p).mean() == pytest.approx(0, abs=1e-6)
-    assert ((np.array([0, 1, 1, 1]) - p) * x[:, 0]).mean() == pytest.approx(0.1 * beta[0], abs=1e-6)
+def test_the_relevance_fit_stands_where_the_gradient_is_zero() -> None:
+    x, y = np.array([[0.0], [0], [1], [1]]), np.array([0, 1, 1, 1])
+    found = fit_relevance(x, y, ("title",), ridge=0.1)
+    p = found.score(x)
+    assert (y - p).mean() == pytest.approx(0, abs=1e-6)
+    assert ((y - p) * x[:, 0]).mean() == pytest.approx(0.1 * found.weights[0], abs=1e-6)
 
 
 def test_the_probe_sees_relevance_where_vectors_carry_it() -> None:
-    random = np.random.default_rng(0)
-    query, product = random.integers(0, 4, 4000), random.integers(0, 4, 4000)
-    click = (random.random(4000) < np.where(query == product, 0.5, 0.1)).astype(int)
+    rng = np.random.default_rng(0)
+    query, product = rng.integers(0, 4, 4000), rng.integers(0, 4, 4000)
+    click = (rng.random(4000) < np.where(query == product, 0.5, 0.1)).astype(int)
     rows = Impressions(query, product, np.ones(4000, int), click, np.full((4000, 1), -1))
     half = [slice(0, 2000), slice(2000, 4000)]
     fit, judge = (
@@ -111,21 +109,18 @@ def test_the_probe_sees_relevance_where_vectors_carry_it() -> None:
     assert blind == pytest.approx(0.5)
 
 
-def test_relevance_is_calibrated_and_saved(tmp_path: Path) -> None:
-    random = np.random.default_rng(1)
-    table = random.uniform(-1, 1, (8000, 2))
-    true = Relevance(("title", "both"), (3.0, -2.0), -1.0)
-    label = random.random(8000) < true.score(table)
-    found = fit_relevance(table, label, ("title", "both"), ridge=0)
+def test_relevance_is_calibrated() -> None:
+    rng = np.random.default_rng(1)
+    table = rng.uniform(-1, 1, (8000, 2))
+    true = RelevanceScore(("title", "both"), (3.0, -2.0), -1.0)
+    label = rng.random(8000) < true.score(table)
+    found = fit_relevance(table, label, ("title", "both"), ridge=1e-9)
     assert found.weights == pytest.approx((3.0, -2.0), abs=0.2)
     assert found.bias == pytest.approx(-1.0, abs=0.1)
     assert found.score(table).mean() == pytest.approx(label.mean(), abs=1e-6)
-    assert judged(found.score(table), label, np.zeros(8000))["ECE"] < 0.03
-    assert load_relevance(found.save(tmp_path / "r.json")) == found
-    with pytest.raises(InputError, match="both kinds"):
+    assert relevance_metrics(found.score(table), label, np.zeros(8000))["ECE"] < 0.03
+    with pytest.raises(InputError, match="same label"):
         fit_relevance(table, np.ones(8000), ("title", "both"))
-    with pytest.raises(InputError, match="no relevance"):
-        load_relevance(tmp_path / "none.json")
     with pytest.raises(InputError, match="cosines"):
         found.score(table[:, :1])
     assert cosines(np.eye(2), np.eye(2), np.eye(2), np.ones((3, 2))[:2]).shape == (2, 2, 3)
@@ -139,7 +134,7 @@ def test_what_a_query_names_is_read_off_the_unbiased_rates() -> None:
     # and creative 0 meets query 2's intent (+1.25), creative 1 does not
     rows = [(0, 0, 0.42), (1, 0, 1.42), (0, 1, 0.0), (1, 1, 1.0), (0, 2, 1.25), (1, 2, 1.0)]
     creative, query, logit = zip(*rows, strict=True)
-    found = answers_of(
+    found = true_answers(
         np.array(creative), np.array(query), np.array([rate(one - 4) for one in logit]),
         np.array([0, 0]), (4, 1),
     )  # fmt: skip
@@ -156,7 +151,7 @@ class Letters:
                 words = (one.text or "").lower().split()
                 rows.append([words.count("boot"), words.count("cheap"), 0.1])
             else:
-                pixels = np.asarray(one.picture().convert("RGB"), float)[..., 0] / 255
+                pixels = np.asarray(one.open_image().convert("RGB"), float)[..., 0] / 255
                 half = pixels.shape[1] // 2
                 rows.append([pixels[:, :half].mean(), pixels[:, half:].mean(), 0.0])
         return np.array(rows, np.float32)

@@ -24,7 +24,7 @@ NAMES = ["boot", "lamp", "drum", "sofa", "kite", "ring", "vase", "bell", "mug", 
 
 
 @dataclass
-class Answer:
+class RankedQueries:
     """Ranks whose recall is given."""
 
     rank: np.ndarray
@@ -97,7 +97,9 @@ def test_exchange_rate_over_a_runs_checkpoints(
 ) -> None:
     recall = iter(np.linspace(0.1, 0.9, 9))  # in a shop this small any encoder finds everything
     monkeypatch.setattr(
-        exchange_rate, "ranked", lambda *_: Answer(np.array([1]), np.array([0]), next(recall))
+        exchange_rate,
+        "rank_queries",
+        lambda *_: RankedQueries(np.array([1]), np.array([0]), next(recall)),
     )
     found = exchange_rate.main(
         exchange_rate.ExchangeConfig(world=str(world), out="x", steps=8, first_steps=4, every=1)
@@ -113,7 +115,9 @@ def test_exchange_rate_by_the_ctr_models_auc(
 ) -> None:
     recall = iter([*np.linspace(0.1, 0.9, 9), 0.1])
     monkeypatch.setattr(
-        exchange_rate, "ranked", lambda *_: Answer(np.array([1]), np.array([0]), next(recall))
+        exchange_rate,
+        "rank_queries",
+        lambda *_: RankedQueries(np.array([1]), np.array([0]), next(recall)),
     )
     clicks = tmp_path / "rungs.jsonl"
     rows = [
@@ -153,8 +157,7 @@ def test_relevance_and_the_benchmark_beside_baselines(world: Path) -> None:
     store: FeatureStore = FakeStore()
     encoder = Encoder(EncoderConfig(layers=1, experts=2, rank=2), store).start()
     truth = np.eye(len(NAMES), dtype=bool)
-    score, found = study_relevance(world, encoder, store, truth)
-    assert score.parts == ("title", "image", "both")
+    found = study_relevance(world, encoder, store, truth)
     # a title's last word is what the query's is, so text alone tells them apart
     assert found["text only (MiniLM)"]["by the truth, all pairs"]["AUC"] == 1.0
     assert found["moon"]["by the log"]["pairs"] == len(NAMES) * sum(

@@ -13,13 +13,17 @@ from fake_store import FakeStore
 
 from creative4u.errors import InputError
 from creative4u.moon.catalogue.items import Item, split_of, validation_cut
-from creative4u.moon.encoder.baselines import Frozen
+from creative4u.moon.encoder.baselines import FrozenBaseline
 from creative4u.moon.encoder.content import Content
 from creative4u.moon.encoder.encoder import RESIDUAL, Encoder, EncoderConfig, load_encoder
 from creative4u.moon.encoder.frozen_features import SHARES
 from creative4u.moon.training.loop import TrainConfig, _groups
-from creative4u.moon.training.pretrain import PretrainConfig, pictures
-from creative4u.moon.training.visual_head import LooksConfig, fit_looks, supervised_contrast
+from creative4u.moon.training.pretrain import PretrainConfig, training_images
+from creative4u.moon.training.visual_head import (
+    VisualHeadConfig,
+    fit_visual_head,
+    supervised_contrast,
+)
 
 IMAGES = [Content(image=Path(f"{thing}/{n}.jpg")) for thing in ("boot", "lamp") for n in range(3)]
 TEXTS = [Content("a red boot"), Content("a lamp")]
@@ -30,7 +34,7 @@ def fresh() -> Encoder:
     return Encoder(replace(RESIDUAL, layers=1, experts=2, rank=2), FakeStore()).start()
 
 
-def shaken() -> Encoder:
+def moved() -> Encoder:
     encoder = fresh()
     for value in encoder.parameters():
         if value.requires_grad:
@@ -41,44 +45,46 @@ def shaken() -> Encoder:
 def test_it_begins_as_sentences_and_looks_side_by_side() -> None:
     encoder = fresh()
     looks = encoder.encode(IMAGES)[:, 384:]
-    dino = Frozen("dino", FakeStore()).encode(IMAGES)
+    dino = FrozenBaseline("dino", FakeStore()).encode(IMAGES)
     centred = dino - dino.mean(axis=1, keepdims=True)  # the layer norm takes each vector's mean off
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
-    meant, image_look, item_look = SHARES
-    whole = 1 + image_look**2  # an image is (its meaning, its look times its share) / sqrt(whole)
-    assert looks @ looks.T * whole == pytest.approx(image_look**2 * centred @ centred.T, abs=1e-5)
+    image_share, visual_share, item_visual_share = SHARES
+    whole = 1 + visual_share**2  # an image is (its meaning, its look times its share) / sqrt(whole)
+    assert looks @ looks.T * whole == pytest.approx(visual_share**2 * centred @ centred.T, abs=1e-5)
     said = encoder.encode(TEXTS)
-    conse = Frozen("conse", FakeStore()).encode(TEXTS)
+    conse = FrozenBaseline("conse", FakeStore()).encode(TEXTS)
     assert said @ said.T == pytest.approx(conse @ conse.T, abs=1e-5)
     assert np.abs(said[:, 384:]).max() == 0  # a text looks like nothing
     both = encoder.encode([Content("a lamp", IMAGES[0].image)])
     alone = encoder.encode(TEXTS + IMAGES[:1])
     # an item is (unit(its image's share + its text), its look's share): all are of one length
     image, text = np.sqrt(whole) * alone[2, :384], alone[1, :384]
-    mixed = meant * image + text
-    mixed /= np.linalg.norm(mixed) * np.sqrt(1 + item_look**2)
+    mixed = image_share * image + text
+    mixed /= np.linalg.norm(mixed) * np.sqrt(1 + item_visual_share**2)
     assert both[0, :384] == pytest.approx(mixed, abs=1e-5)
-    look = alone[2, 384:] / image_look * np.sqrt(whole)
-    assert both[0, 384:] == pytest.approx(look * item_look / np.sqrt(1 + item_look**2), abs=1e-5)
+    look = alone[2, 384:] / visual_share * np.sqrt(whole)
+    assert both[0, 384:] == pytest.approx(
+        look * item_visual_share / np.sqrt(1 + item_visual_share**2), abs=1e-5
+    )
 
 
 def test_images_are_centred_on_those_at_hand_and_sentences_are_not() -> None:
     plain, centred = fresh(), Encoder(fresh().config, FakeStore()).start_from(IMAGES)
     assert centred.encode(TEXTS) == pytest.approx(plain.encode(TEXTS), abs=1e-6)
-    names = plain.backbone._names(plain.backbone.collate(IMAGES)["image"])  # (6, 2, 384)
-    meant = (names - names.mean(0)).sum(1)
-    meant = (meant / meant.norm(dim=1, keepdim=True)) @ plain.head.weight.T
+    names = plain.backbone._class_tokens(plain.backbone.collate(IMAGES)["image"])  # (6, 2, 384)
+    shared = (names - names.mean(0)).sum(1)
+    shared = (shared / shared.norm(dim=1, keepdim=True)) @ plain.head.weight.T
     whole = 1 + SHARES[1] ** 2
     assert centred.encode(IMAGES)[:, :384] * whole**0.5 == pytest.approx(
-        meant.detach().numpy(), abs=1e-5
+        shared.detach().numpy(), abs=1e-5
     )
 
 
 def test_training_never_moves_a_still_sentence() -> None:
-    before, after = fresh(), shaken()
+    before, after = fresh(), moved()
     assert after.encode(TEXTS) == pytest.approx(before.encode(TEXTS), abs=1e-6)
     assert np.abs(after.encode(IMAGES) - before.encode(IMAGES)).max() > 0.01
-    free = Encoder(replace(after.config, still=False), FakeStore())
+    free = Encoder(replace(after.config, freeze_text=False), FakeStore())
     free.load_state_dict(after.state_dict())
     assert np.abs(free.eval().encode(TEXTS) - before.encode(TEXTS)).max() > 0.01
 
@@ -97,7 +103,7 @@ def test_looks_are_learnt_from_training_things_alone_and_always_alike() -> None:
                   images=tuple(Path(f"{thing}{k}{n}/0.jpg") for n in range(2)),
                   split="test" if thing == "kite" else "train")
              for thing in ("boot", "lamp", "drum", "kite") for k in "ab"]  # fmt: skip
-    config = LooksConfig(steps=40, things=3, pictures=2)
+    config = VisualHeadConfig(steps=40, classes=3, per_class=2)
 
     def margin(encoder: Encoder) -> float:
         learnt = [i for i in items if i.split == "train"]
@@ -106,39 +112,39 @@ def test_looks_are_learnt_from_training_things_alone_and_always_alike() -> None:
         same = names[:, None] == names[None]
         return float((looks @ looks.T)[same].mean() - (looks @ looks.T)[~same].mean())
 
-    before, once = fresh(), fit_looks(fresh(), items, config)
+    before, once = fresh(), fit_visual_head(fresh(), items, config)
     assert margin(once) > margin(before) + 0.3
-    again = fit_looks(fresh(), [one for one in items if one.split == "train"], config)
-    assert torch.equal(once.backbone.look.weight, again.backbone.look.weight)
+    again = fit_visual_head(fresh(), [one for one in items if one.split == "train"], config)
+    assert torch.equal(once.backbone.visual_head.weight, again.backbone.visual_head.weight)
     assert once.encode(TEXTS) == pytest.approx(before.encode(TEXTS), abs=1e-6)
-    left = fit_looks(fresh(), items, LooksConfig(steps=0))
-    assert torch.equal(left.backbone.look.weight, before.backbone.look.weight)
+    left = fit_visual_head(fresh(), items, VisualHeadConfig(steps=0))
+    assert torch.equal(left.backbone.visual_head.weight, before.backbone.visual_head.weight)
 
 
 def test_meaning_learns_at_its_own_rate() -> None:
     encoder = fresh()
     parameters = [one for one in encoder.parameters() if one.requires_grad]
-    groups = _groups(encoder, parameters, TrainConfig(meaning_rate=0.1))
+    groups = _groups(encoder, parameters, TrainConfig(semantic_rate=0.1))
     assert [group["share"] for group in groups] == [1.0, 0.1]
     assert not encoder.backbone.shares.requires_grad
-    assert id(encoder.backbone.look.weight) in {id(one) for one in groups[0]["params"]}
+    assert id(encoder.backbone.visual_head.weight) in {id(one) for one in groups[0]["params"]}
     assert id(encoder.backbone.classes.weight) in {id(one) for one in groups[1]["params"]}
     assert sum(len(group["params"]) for group in groups) == len(parameters)
     assert len(_groups(encoder, parameters, TrainConfig())) == 1
 
 
 def test_it_is_saved_whole_and_an_older_file_is_read_as_it_was(tmp_path: Path) -> None:
-    encoder = shaken()
+    encoder = moved()
     loaded = load_encoder(encoder.save(tmp_path / "e.safetensors"), FakeStore())
     assert loaded.config == encoder.config
     assert np.array_equal(loaded.encode(IMAGES), encoder.encode(IMAGES))
     old = Encoder(EncoderConfig(layers=1), FakeStore())
-    assert load_encoder(old.save(tmp_path / "o.safetensors"), FakeStore()).config.look == 0
+    assert load_encoder(old.save(tmp_path / "o.safetensors"), FakeStore()).config.visual_dim == 0
 
 
-@pytest.mark.parametrize("wrong", [{"look": 768}, {"look": -1}, {"backbone": "vlm"}])
+@pytest.mark.parametrize("wrong", [{"visual_dim": 768}, {"visual_dim": -1}, {"backbone": "vlm"}])
 def test_a_look_needs_room_and_frozen_features(wrong: dict) -> None:
-    with pytest.raises(InputError, match="look"):
+    with pytest.raises(InputError, match="visual_dim"):
         replace(RESIDUAL, **wrong)
 
 
@@ -148,9 +154,9 @@ def test_the_validation_cut_asks_for_training_things_alone() -> None:
         Item(n, n, images=(Path("a.jpg"),), name=n, split=split_of(n)) for n in names for _ in "ab"
     ]
     cut = validation_cut(items)
-    away = [one for one, item in zip(cut, items, strict=True) if item.split == "test"]
-    assert {item.split for item in away} == {"away"}
-    assert not any(item.images for item in away)
+    left_out = [one for one, item in zip(cut, items, strict=True) if item.split == "test"]
+    assert {item.split for item in left_out} == {"excluded"}
+    assert not any(item.images for item in left_out)
     asks = {item.name for item in cut if item.split == "test"}
     learnt = {item.name for item in cut if item.split == "train"}
     assert not asks & learnt
@@ -164,5 +170,5 @@ def test_no_picture_of_a_things_name_that_is_asked_for_is_learnt_from(tmp_path: 
             Item("q", "A sofa", images=(Path("s.jpg"),), name="sofa", split="train")]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("creative4u.moon.training.pretrain.read_world", lambda folder: shop)
-        found = pictures(PretrainConfig(pictures=str(tmp_path), worlds="shop"))
+        found = training_images(PretrainConfig(pictures=(str(tmp_path),), worlds=("shop",)))
     assert [one.item.name for one in found] == ["sofa", "boot", "kite"]

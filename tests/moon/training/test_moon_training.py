@@ -53,7 +53,7 @@ def behaviour(items: list[Item]) -> Behaviour:
         queries=tuple(f"cheap {thing}" for thing in THINGS),
         bought=np.array(pairs),
         purchases=np.ones(len(pairs), np.int64),
-        passed=passed,
+        not_clicked=passed,
         exposure=np.full(len(items), 10),
     )
 
@@ -180,7 +180,7 @@ def test_a_blend_with_a_start_that_is_given_mixes_all_weights() -> None:
     for name, value in start.state_dict().items():
         assert torch.allclose(mixed[name], 0.75 * value + 0.25 * trained.state_dict()[name])
     other = Encoder(EncoderConfig(layers=1, experts=3, rank=2), FakeStore())
-    with pytest.raises(InputError, match="not of the same settings"):
+    with pytest.raises(InputError, match="different settings"):
         blend(trained, 0.25, other)
 
 

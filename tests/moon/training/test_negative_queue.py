@@ -12,7 +12,7 @@ import torch.multiprocessing as mp
 from accelerate import Accelerator
 
 from creative4u.moon.losses.infonce import info_nce
-from creative4u.moon.training.negative_queue import NegativeQueue, gathered
+from creative4u.moon.training.negative_queue import NegativeQueue, gather_rows
 
 
 def test_queue_keeps_the_newest() -> None:
@@ -56,8 +56,8 @@ def work(rank: int, port: int, out: str) -> None:
     mine = slice(3 * rank, 3 * rank + 3)
     own_query = query[mine].clone().requires_grad_()
     own_positive = positive[mine].clone().requires_grad_()
-    everyone = gathered(own_positive, accelerator)
-    all_keys = gathered(keys[mine], accelerator)
+    everyone = gather_rows(own_positive, accelerator)
+    all_keys = gather_rows(keys[mine], accelerator)
     own = torch.arange(3) + 3 * rank
     loss = info_nce(own_query, everyone, None, 0.2, all_keys, None, own).mean()
     loss.backward()

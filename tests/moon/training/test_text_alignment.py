@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from fake_store import FakeStore
@@ -13,8 +12,8 @@ from PIL import Image
 
 from creative4u.moon.catalogue.items import Item
 from creative4u.moon.encoder.content import Content
-from creative4u.moon.encoder.encoder import LOUD, RESIDUAL, Encoder
-from creative4u.moon.training.text_alignment import MeaningConfig, fit_meaning, ridge
+from creative4u.moon.encoder.encoder import RESIDUAL, Encoder
+from creative4u.moon.training.text_alignment import TextAlignmentConfig, fit_text_alignment, ridge
 from data.images.named_images import stamps
 
 THINGS = ("boot", "lamp", "drum", "sofa", "kite")
@@ -42,27 +41,19 @@ def test_the_ridge_is_the_one_worked_out() -> None:
 def test_names_come_nearer_and_test_things_are_not_looked_at() -> None:
     images = [Content(image=item.images[2]) for item in shop()]
     names = [Content(thing) for thing in THINGS]
-    before, after = fresh(), fit_meaning(fresh(), shop(), 2, MeaningConfig())
-    first, second = before.match(images, names), after.match(images, names)
-    assert second.min() > first.max()
+    before, after = fresh(), fit_text_alignment(fresh(), shop(), 2, TextAlignmentConfig())
+    first, second = ((one.encode(images, 384) * one.encode(names, 384)).sum(1)
+                     for one in (before, after))  # fmt: skip
+    assert (second > first + 0.1).all()
     assert after.encode(names) == pytest.approx(before.encode(names), abs=1e-6)
     looks = after.encode(images)[:, 384:]
     assert looks == pytest.approx(before.encode(images)[:, 384:], abs=1e-6)
-    for items, config in ((shop("test"), MeaningConfig()), (shop(), MeaningConfig(ridge=0))):
-        left = fit_meaning(fresh(), items, 2, config)
-        assert not left.backbone.told.weight.any()
-
-
-def test_a_match_hears_the_correction_louder_and_leaves_encoding_as_it_was() -> None:
-    encoder = fit_meaning(fresh(), shop(), 2, MeaningConfig(share=0.1))
-    images = [Content(image=item.images[0]) for item in shop()]
-    names = [Content(thing) for thing in THINGS]
-    vectors = encoder.encode(images)
-    heard = encoder.match(images, names)
-    assert np.array_equal(encoder.encode(images), vectors)
-    louder = fit_meaning(fresh(), shop(), 2, MeaningConfig(share=0.1 * LOUD))
-    plain = (louder.encode(images, 384) * louder.encode(names, 384)).sum(1)
-    assert heard == pytest.approx(plain, abs=1e-5)
+    for items, config in (
+        (shop("test"), TextAlignmentConfig()),
+        (shop(), TextAlignmentConfig(ridge=0)),
+    ):
+        left = fit_text_alignment(fresh(), items, 2, config)
+        assert not left.backbone.text_correction.weight.any()
 
 
 def test_stamps_are_named_by_what_is_said_of_them(tmp_path: Path) -> None:
