@@ -20,6 +20,7 @@ from app.guard import Guard
 from app.moon_panel import Moon, load_moon
 from app.store import Store
 from creative4u.errors import InputError
+from creative4u.schema import Dtype
 from creative4u.selector.judge import PairRequest
 
 MAX_UPLOAD = "20mb"
@@ -97,11 +98,11 @@ def start(judge: Judges, store: Store, host: str = "127.0.0.1",
 
 
 def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = None,
-         store: str | None = None) -> None:
+         store: str | None = None, dtype: Dtype = "auto") -> None:
     """Load the judge, then serve the page until Ctrl+C. `store` is an SQLAlchemy URL."""
     from creative4u.selector.load import load_judge  # torch: only when a page is really served
 
-    judge = load_judge(model)
+    judge = load_judge(model, dtype=dtype)
     blank = Image.new("RGB", (224, 224), "white")
     judge.shown(PairRequest(blank, blank, "product", ("product",)))  # all that looks is loaded
     page = start(judge, Store(store), host, port, load_moon(), Ctr())

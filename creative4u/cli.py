@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from creative4u import cli_bench, cli_ctr, cli_data, cli_files, cli_moon, cli_rft, cli_serve
-from creative4u.cli_door import print_json, quiet, verbs, working
+from creative4u.cli_door import Dtype, print_json, quiet, verbs, working
 
 Title = Annotated[str, typer.Option("--title", help="The product title, as shoppers see it.")]
 Queries = Annotated[
@@ -37,6 +37,7 @@ def select(
     query: Queries = None,
     model: Model = None,
     one_order: OneOrder = False,
+    dtype: Dtype = "auto",
     json: Json = False,
 ) -> None:
     """Choose between two creatives of one product, with reasons.
@@ -53,7 +54,7 @@ def select(
         from creative4u.selector.load import load_judge
 
         request = PairRequest(*pictures, *words)
-        verdict = load_judge(model).select(request, both_orders=not one_order)
+        verdict = load_judge(model, dtype=dtype).select(request, both_orders=not one_order)
     if json:
         print_json(verdict.model_dump(mode="json"))
     else:
@@ -68,6 +69,7 @@ def rank(
     title: Title,
     query: Queries = None,
     model: Model = None,
+    dtype: Dtype = "auto",
     json: Json = False,
 ) -> None:
     """Order any number of creatives of one product by a tournament of pairs.
@@ -84,7 +86,7 @@ def rank(
         words = clean_request(title, query or ())
         from creative4u.selector.load import load_judge
 
-        judge = load_judge(model)
+        judge = load_judge(model, dtype=dtype)
         ranking = rank_creatives(judge, pictures, [str(image) for image in images], *words)
     if json:
         print_json(ranking)
@@ -109,6 +111,7 @@ def page(
     store: Annotated[
         str | None, typer.Option(help="An SQLAlchemy URL for the history; SQLite by default.")
     ] = None,
+    dtype: Dtype = "auto",
 ) -> None:
     """Open the web page.
 
@@ -117,7 +120,7 @@ def page(
     with quiet():
         from app.page import main as open_page
 
-        open_page(host, port, model, store)
+        open_page(host, port, model, store, dtype)
 
 
 app.add_typer(cli_data.app, name="data")

@@ -12,6 +12,7 @@ Choice = Literal["A", "B", "tie", "inconclusive"]
 Order = Literal["AB", "BA"]
 YesNo = Literal["yes", "no"]
 Comparison = Literal["A>B", "A=B", "A<B"]
+Dtype = Literal["auto", "float32", "bfloat16"]  # what a model's products are computed in
 
 
 class Record(BaseModel):
@@ -85,6 +86,14 @@ class OrderVerdict(Record):
     reasoning: str
 
 
+class Arithmetic(Record):
+    """How a model in this process multiplied: the type, the instruction set, rows of a product."""
+
+    dtype: Literal["float32", "bfloat16", "float16"]
+    cpu: str  # as oneDNN names it: "AVX512_CORE_BF16"
+    rows: tuple[int, int]  # at least, at most
+
+
 class Verdict(Record):
     """What `creative4u select` prints: DESIGN's contract of a verdict."""
 
@@ -97,4 +106,5 @@ class Verdict(Record):
     reasoning: str
     orders: tuple[OrderVerdict, ...]
     model: str
+    arithmetic: Arithmetic | None = None  # None: of a server, or of a GPU
     seconds: float = Field(ge=0)

@@ -19,7 +19,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from creative4u.errors import Creative4UError, InputError
 from creative4u.selector.config import FILE_NAME, JudgeConfig
-from creative4u.selector.half import halved
+from creative4u.selector.invariant import invariant
 from creative4u.selector.load import judge_of
 from rft import rewards
 from rft.coherence import learn_weights
@@ -69,7 +69,7 @@ def main(recipe: Recipe) -> Path:
     if recipe.grpo.rollout == "guided":
         copy, _ = load_base(recipe.base)
         cached_vision(copy, recipe.features)
-        rollout = GuidedRollout(halved(copy), processor, recipe.grpo.temperature, recipe.seed)
+        rollout = GuidedRollout(invariant(copy), processor, recipe.grpo.temperature, recipe.seed)
     done = train(
         trained, processor, rows, recipe.out, recipe.grpo, config, paid, recipe.seed, rollout
     )

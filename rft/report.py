@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from creative4u.errors import InputError
-from creative4u.schema import CreativePair, Side
+from creative4u.schema import CreativePair, Dtype, Side
 from creative4u.selector.config import read_config
 from creative4u.selector.load import EMBEDDED, embedded_adapter, load_judge
 from creative4u.serving.evaluate import read_verdicts
@@ -51,6 +51,7 @@ class Asked:
     tag: str | None = None  # only pairs made that way ("queries decide")
     queries: bool = True  # False judges without them: what only they decide becomes a guess
     seed: int = 7
+    dtype: Dtype = "auto"
 
 
 def main(
@@ -92,7 +93,7 @@ def judged_split(out: Path, asked: Asked, split: str, limit: int | None) -> list
     pairs, verdicts = out / f"{split}.jsonl", out / f"{split}.verdicts.jsonl"
     if not pairs.exists():
         write_split(asked, split, limit, pairs)
-    judge = load_judge(asked.model)
+    judge = load_judge(asked.model, dtype=asked.dtype)
     judge_pairs(pairs, verdicts, judge, BatchConfig(batch_size=BATCH))
     return list(read_verdicts(verdicts))
 

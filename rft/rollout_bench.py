@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from creative4u.selector.half import halved
+from creative4u.selector.invariant import invariant
 from rft.grpo import vision_tokens
 from rft.grpo_rows import order_rows, training_pairs
 from rft.merge import write_merged
@@ -80,7 +80,7 @@ def main(recipe: Recipe, rounds: int) -> dict[str, Any]:
         copy, _ = load_base(recipe.base)
         cached_vision(copy, recipe.features)
         if name != "guided, float32":
-            copy = halved(copy)
+            copy = invariant(copy)
         write_merged(trained, copy)
         rollout = GuidedRollout(copy, processor, recipe.grpo.temperature, recipe.seed)
         pick = draw_with(recipe.grpo.temperature, torch.Generator().manual_seed(recipe.seed))

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from creative4u.cli import app
 from creative4u.cli_door import answer
 from creative4u.errors import BackendError, Creative4UError
-from creative4u.schema import OrderVerdict, ProtocolAnswers, Verdict
+from creative4u.schema import Arithmetic, OrderVerdict, ProtocolAnswers, Verdict
 from creative4u.selector.judge import PairRequest
 
 ANSWERS = ProtocolAnswers(
@@ -32,11 +32,15 @@ REASONS = "title_hit: A shows the whole boot. A>B\nbackground: B is calmer. A<B"
 run = CliRunner().invoke
 
 
+FOUND = {"auto": "bfloat16"}  # what a dtype comes to on the CPU that is played
+
+
 class Brighter:
     """Prefers the brighter image; prints and fails as asked."""
 
     model = "brighter"
     titles: list[str]
+    arithmetic: Arithmetic | None = None
 
     def __init__(self) -> None:
         self.titles = []
@@ -70,7 +74,13 @@ class Brighter:
 def judge(monkeypatch: pytest.MonkeyPatch) -> Brighter:
     fake = Brighter()
     # the real one imports torch
-    loader = SimpleNamespace(load_judge=lambda *models, **options: fake)
+
+    def load_judge(*_: str, **options: Any) -> Brighter:
+        dtype = FOUND.get(options["dtype"], options["dtype"])
+        fake.arithmetic = Arithmetic(dtype=dtype, cpu="AVX512_CORE_BF16", rows=(2, 512))
+        return fake
+
+    loader = SimpleNamespace(load_judge=load_judge)
     monkeypatch.setitem(sys.modules, "creative4u.selector.load", loader)
     return fake
 
@@ -221,6 +231,28 @@ def test_judge_then_evaluate(judge: Brighter, images: list[str], tmp_path: Path)
     assert figures["by"]["dark"] == {"n": 1, "AA": 1.0, "CA": 1.0}
     table = run(app, ["evaluate", str(out), "--no-statistics"]).stdout
     assert "dark" in table
+
+
+def test_every_verb_that_judges_takes_a_dtype(
+    judge: Brighter, images: list[str], tmp_path: Path
+) -> None:
+    for verb in (["select", *images[:2]], ["rank", *images]):
+        run(app, [*verb, "--title", "Boot", "--dtype", "float32", "--json"])
+        assert judge.arithmetic is not None
+        assert judge.arithmetic.dtype == "float32"
+        judge.arithmetic = None
+    for verb in (["app"], ["rft", "observe"], ["rft", "evaluate"], ["judge"]):
+        assert "--dtype" in run(app, [*verb, "--help"]).stdout
+    pairs, out = write_pairs(tmp_path, images), tmp_path / "out.jsonl"
+    words = ["judge", str(pairs), "-o", str(out)]
+    assert run(app, words).exit_code == 3
+    refused = run(app, [*words, "--dtype", "float32"])
+    assert refused.exit_code == 2
+    assert "was made with dtype bfloat16, not float32" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert run(app, [*words, "--dtype", "bfloat16"]).exit_code == 3
+    wrong = run(app, [*words, "--dtype", "float16"])
+    assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
 
 
 def test_ctrl_c_prints_how_to_go_on(judge: Brighter, images: list[str], tmp_path: Path) -> None:

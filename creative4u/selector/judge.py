@@ -14,7 +14,7 @@ from PIL.Image import Image
 
 from creative4u.errors import Creative4UError
 from creative4u.images import image_hash
-from creative4u.schema import Order, Side, Verdict
+from creative4u.schema import Arithmetic, Order, Side, Verdict
 from creative4u.selector.backend import Backend, OnText, Prompt
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.differences import differences, weighed
@@ -84,8 +84,15 @@ class Selects(Protocol):
 class Judge:
     """A backend, what is shown to it, and how its two orders become one verdict. Thread-safe."""
 
-    def __init__(self, backend: Backend, config: JudgeConfig, evidence: Evidence) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        config: JudgeConfig,
+        evidence: Evidence,
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
         self.backend = backend
+        self.arithmetic = arithmetic
         self.config = config
         self.evidence = evidence
         self.model = backend.name
@@ -191,7 +198,9 @@ class Judge:
         return [
             failed[number]
             if number in failed
-            else verdict(judged[number], self.config, self.model, seconds, facts[number])
+            else verdict(
+                judged[number], self.config, self.model, seconds, facts[number], self.arithmetic
+            )
             for number in range(len(requests))
         ]
 

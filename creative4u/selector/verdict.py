@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from creative4u.schema import Choice, Order, OrderVerdict, Side, Verdict
+from creative4u.schema import Arithmetic, Choice, Order, OrderVerdict, Side, Verdict
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.parser import Parsed, mirrored
+
+ROUNDING = 0.05  # by which probability_a may differ between CPUs, which round otherwise
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,13 @@ def verdict(
     model: str,
     seconds: float,
     observations: dict[Side, str] | None = None,
+    arithmetic: Arithmetic | None = None,
 ) -> Verdict:
     """Join one or two orders: probability_a is their mean (DESIGN section 2).
 
     Same image, or too similar, in every order: a tie. The orders disagree and the mean is within
-    the margin of one half: inconclusive. The reasoning and answers shown are those of the order
+    the margin of one half, or the mean is within ROUNDING of it, where another CPU might choose the
+    other side: inconclusive. The reasoning and answers shown are those of the order
     that is surer of the choice.
     """
     told = tuple(order_verdict(judged, config) for judged in orders)
@@ -69,7 +73,7 @@ def verdict(
     alike = all("yes" in (o.answers.same_image, o.answers.too_similar) for o in told)
     if alike:
         choice = "tie"
-    elif not consistent and abs(probability - 0.5) < config.margin:
+    elif abs(probability - 0.5) < (ROUNDING if consistent else max(ROUNDING, config.margin)):
         choice = "inconclusive"
     agreeing = [order for order in told if order.choice == side]
     shown = max(agreeing, key=lambda order: abs(order.probability_a - 0.5))
@@ -83,5 +87,6 @@ def verdict(
         reasoning=shown.reasoning,
         orders=told,
         model=model,
+        arithmetic=arithmetic,
         seconds=seconds,
     )

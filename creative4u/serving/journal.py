@@ -65,7 +65,7 @@ def _schema() -> Any:
     """The columns of DESIGN's verdict row; what a row has not is null."""
     import pyarrow as pa
 
-    text, real = pa.string(), pa.float64()
+    text, real, rows = pa.string(), pa.float64(), pa.list_(pa.int64())
     answers = pa.struct([(name, text) for name in ProtocolAnswers.model_fields])
     order = [("order", text), ("choice", text), ("probability_a", real), ("answers", answers),
              ("reasoning", text)]  # fmt: skip
@@ -75,7 +75,9 @@ def _schema() -> Any:
             ("tags", pa.list_(text)), ("choice", text), ("confidence", real),
             ("probability_a", real), ("consistent", pa.bool_()), ("answers", answers),
             ("observations", pa.struct([("A", text), ("B", text)])), ("reasoning", text),
-            ("orders", pa.list_(pa.struct(order))), ("model", text), ("seconds", real),
+            ("orders", pa.list_(pa.struct(order))), ("model", text),
+            ("arithmetic", pa.struct([("dtype", text), ("cpu", text), ("rows", rows)])),
+            ("seconds", real),
             ("error", pa.struct([("code", text), ("message", text)])),
         ]
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """A file of pairs in, a file of verdicts out, row by row in the same order; stops and goes on.
 
 Each row is on disk as soon as its batch is done, so a killed run loses at most what is in flight.
-Beside OUT stands OUT.meta.json, which says what OUT was made from: only the same input and model
-go on.
+Beside OUT stands OUT.meta.json, which says what OUT was made from: only the same input, model and
+dtype go on.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ class Engine(Protocol):
 
     @property
     def model(self) -> str: ...
+
+    @property
+    def dtype(self) -> str | None: ...
 
     def judged(self, source: Source) -> Iterator[dict[str, Any]]: ...
 
@@ -73,7 +76,7 @@ def judge_pairs(
         The figures of all rows in `out` (`evaluate.Tally.figures`).
 
     Raises:
-        InputError: unreadable input, or `out` is of another input or model, or in use.
+        InputError: unreadable input, or `out` is of another input, model or dtype, or in use.
         KeyboardInterrupt: as pressed; everything judged so far is on disk.
     """
     config = config or BatchConfig()
@@ -104,7 +107,7 @@ def _engine(judge: Selects | Engine, config: BatchConfig, count: int) -> Engine:
 def _run(pairs: Path, out: Path, engine: Engine, config: BatchConfig, total: int) -> dict[str, Any]:
     journal = journal_file(out)
     again = out.with_name(out.name + ".retry")  # the new file while errors are tried again
-    _same_origin(pairs, out, engine.model, config, again)
+    _same_origin(out, origin_of(pairs, engine.model, engine.dtype), config, again)
     drop_cut_line(journal)
     done = sum(1 for _ in kept_rows(journal))
     goal = total if config.limit is None else min(total, max(config.limit, done))
@@ -132,10 +135,9 @@ def _run(pairs: Path, out: Path, engine: Engine, config: BatchConfig, total: int
     return tally.figures()
 
 
-def _same_origin(pairs: Path, out: Path, model: str, config: BatchConfig, again: Path) -> None:
+def _same_origin(out: Path, origin: dict[str, str], config: BatchConfig, again: Path) -> None:
     """Start `out` with its origin beside it, or check that it has the same one."""
     beside, journal = origin_file(out), journal_file(out)
-    origin = origin_of(pairs, model)
     if not journal.exists() and out.exists() and config.resume:
         raise InputError(
             f"{out} exists and {journal.name} does not, so it cannot go on; "
@@ -152,7 +154,13 @@ def _same_origin(pairs: Path, out: Path, model: str, config: BatchConfig, again:
             "choose another name or start over with --no-resume"
         )
     before = json.loads(beside.read_text("utf-8"))
-    changed = [key for key in origin if before.get(key) != origin[key]]
+    dtype = before.get("dtype")  # a server's file does not say
+    if dtype is not None and dtype != origin.get("dtype"):
+        raise InputError(
+            f"{out} was made with dtype {dtype}, not {origin.get('dtype', 'that of a server')}; "
+            "go on with the same --dtype, choose another name or start over with --no-resume"
+        )
+    changed = [key for key in ("pairs_sha256", "model") if before.get(key) != origin[key]]
     if changed:
         names = " and ".join({"pairs_sha256": "pairs", "model": "model"}[key] for key in changed)
         raise InputError(

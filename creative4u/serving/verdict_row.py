@@ -37,7 +37,8 @@ def origin_file(out: Path) -> Path:
     return out.with_name(out.name + ".meta.json")
 
 
-def origin_of(pairs: Path, model: str) -> dict[str, str]:
-    """What verdicts are made from: only the same pairs and model may go on with a file."""
+def origin_of(pairs: Path, model: str, dtype: str | None = None) -> dict[str, str]:
+    """What verdicts are made from: only the same pairs, model and dtype may go on with a file."""
     with pairs.open("rb") as file:
-        return {"pairs_sha256": hashlib.file_digest(file, "sha256").hexdigest(), "model": model}
+        origin = {"pairs_sha256": hashlib.file_digest(file, "sha256").hexdigest(), "model": model}
+    return origin if dtype is None else origin | {"dtype": dtype}
