@@ -13,6 +13,7 @@ OrderChoice = Literal["A", "B", "tie"]  # a tie only where both images are one p
 Order = Literal["AB", "BA"]
 YesNo = Literal["yes", "no"]
 Comparison = Literal["A>B", "A=B", "A<B"]
+Dtype = Literal["auto", "float32", "bfloat16"]  # what a model's products are computed in
 
 
 class Record(BaseModel):
@@ -139,6 +140,14 @@ class OrderVerdict(Experts):
     reasoning: str
 
 
+class Arithmetic(Record):
+    """How a model in this process multiplied: the type, the instruction set, rows of a product."""
+
+    dtype: Literal["float32", "bfloat16", "float16"]
+    cpu: str  # as oneDNN names it: "AVX512_CORE_BF16"
+    rows: tuple[int, int]  # at least, at most
+
+
 class Verdict(Experts):
     """Hold what `creative4u select` prints; the experts' log odds are means over the orders.
 
@@ -156,4 +165,5 @@ class Verdict(Experts):
     reasoning: str
     orders: tuple[OrderVerdict, ...]
     model: str
+    arithmetic: Arithmetic | None = None  # None: of a server, or of a GPU
     seconds: float = Field(ge=0)

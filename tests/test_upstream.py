@@ -23,7 +23,7 @@ NAMES = [
     ("transformers", "transformers.models.idefics3.image_processing_pil_idefics3",
      "Idefics3ImageProcessorPil", "creative4u/backbone/compose.py"),
     ("transformers", "transformers.activations", "SiLUActivation",
-     "creative4u/selector/decoding/bfloat16_layers.py"),
+     "creative4u/selector/decoding/batch_invariant.py"),
     ("transformers", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl",
      "Qwen2_5_VLModel.get_rope_index", "creative4u/moon/encoder/qwen2_5_vl.py"),
     ("transformers", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl",

@@ -18,11 +18,11 @@ from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from creative4u.backbone.threads import alone
 from creative4u.backbone.wheels import weights
 
 SIDE = 260  # pixels; the resolution of Lite2
 MEAN, STD = 127.0, 128.0  # of 0..255; those of TensorFlow's efficientnet/lite, which trained it
-BATCH = 16
 OUTER = (("_conv_stem", "_bn0"), ("_conv_head", "_bn1"))  # the package's names
 FOLDED = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
 
@@ -59,13 +59,13 @@ def class_probabilities(images: Sequence[Image.Image]) -> npt.NDArray[np.float32
     """RGB images of any size, stretched to the square, to (N, 1000); every row sums to 1."""
     if not images:
         return np.empty((0, len(class_names())), np.float32)
-    rows = []
-    with torch.inference_mode():
-        for start in range(0, len(images), BATCH):
-            squares = [
-                np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-                for image in images[start : start + BATCH]
-            ]
-            pixels = (torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() - MEAN) / STD
-            rows.append(classifier()(pixels).softmax(dim=-1))
-        return torch.cat(rows).numpy()
+    classifier()  # loaded before threads ask for it
+    return np.concatenate(alone(_probabilities, images))
+
+
+def _probabilities(image: Image.Image) -> npt.NDArray[np.float32]:
+    """One RGB image to (1, 1000)."""
+    square = np.array(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    pixels = (torch.from_numpy(square)[None].permute(0, 3, 1, 2).float() - MEAN) / STD
+    rows: npt.NDArray[np.float32] = classifier()(pixels).softmax(dim=-1).numpy()
+    return rows

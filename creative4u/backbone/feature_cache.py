@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.idefics3.modeling_idefics3 import Idefics3VisionTransformer
 
+from creative4u.backbone.threads import alone
+
 
 @dataclass
 class VisionCache:
@@ -54,8 +56,7 @@ class VisionCache:
         if first:
             rows = list(first.values())
             mask = None if patch_attention_mask is None else patch_attention_mask[rows]
-            with torch.no_grad():
-                fresh = self._forward(pixel_values[rows], mask).last_hidden_state
+            fresh = self._compute(pixel_values[rows], mask)
             for key, features in zip(first, fresh, strict=True):
                 # what is computed is used as it was computed; rounding shows on later reads only
                 found[key] = features
@@ -66,6 +67,21 @@ class VisionCache:
         together = [found[key] for key in keys]
         output = torch.stack([one.to(pixel_values) for one in together if one is not None])
         return BaseModelOutputWithPooling(last_hidden_state=output)
+
+    def _compute(self, images: Tensor, masks: Tensor | None) -> Tensor:
+        """Features of each image; on a CPU each alone, so that no batch changes its bits."""
+
+        def forward(images: Tensor, masks: Tensor | None) -> Tensor:
+            features: Tensor = self._forward(images, masks).last_hidden_state
+            return features
+
+        if images.device.type == "cpu":
+            each = [slice(place, place + 1) for place in range(len(images))]
+            return torch.cat(
+                alone(lambda one: forward(images[one], None if masks is None else masks[one]), each)
+            )
+        with torch.no_grad():
+            return forward(images, masks)
 
     def remove(self) -> None:
         """Take the cache off the model."""
@@ -130,6 +146,12 @@ def cache_vision(
     cached = VisionCache(vision, store, capacity, dtype)
     vision.forward = cached.forward
     return cached
+
+
+def cache_of(model: nn.Module) -> VisionCache | None:
+    """The cache that `cache_vision` put on `model`; None where there is none."""
+    owners = (getattr(vars(part).get("forward"), "__self__", None) for part in model.modules())
+    return next((owner for owner in owners if isinstance(owner, VisionCache)), None)
 
 
 def _key(image: Tensor, mask: Tensor | None) -> str:

@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from creative4u.backbone.threads import alone
 from creative4u.backbone.vision import GRID, SIDE, WIDTH, dino, onnx_weights, pixels
 
 CHANNELS = (WIDTH, 256, 128, 64)
-BATCH = 8  # images a vision pass, bounding memory
 
 
 class SaliencyDecoder(nn.Module):
@@ -74,10 +74,12 @@ def look(
     """One vision pass for both: DINOv2 tokens (N, 257, 384), CLS first, and maps (N, 224, 224)."""
     if not images:
         return np.empty((0, 1 + GRID**2, WIDTH), np.float32), np.empty((0, SIDE, SIDE), np.float32)
-    tokens, maps = [], []
-    with torch.inference_mode():
-        for start in range(0, len(images), BATCH):
-            batch = dino().tokens(pixels(images[start : start + BATCH]))
-            tokens.append(batch)
-            maps.append(saliency_decoder()(batch))
-        return torch.cat(tokens).numpy(), torch.cat(maps).numpy()
+    dino(), saliency_decoder()  # loaded before threads ask for them
+    tokens, maps = zip(*alone(_look, images), strict=True)
+    return torch.cat(tokens).numpy(), torch.cat(maps).numpy()
+
+
+def _look(image: Image.Image) -> tuple[Tensor, Tensor]:
+    """One image's tokens (1, 257, 384) and map (1, 224, 224)."""
+    tokens = dino().tokens(pixels([image]))
+    return tokens, saliency_decoder()(tokens)

@@ -15,7 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -25,6 +25,13 @@ from creative4u.errors import Creative4UError
 SOME_ROWS_FAILED = 3
 WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 STOPPED = 130  # what shells report for Ctrl-C
+Dtype = Annotated[
+    Literal["auto", "float32", "bfloat16"],
+    typer.Option(
+        help="Of the model's products in this process; auto is the fastest in which no batch "
+        "changes a verdict."
+    ),
+]
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer does not export its name
 
 

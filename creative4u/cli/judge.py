@@ -13,7 +13,15 @@ from typing import Annotated, Any
 
 import typer
 
-from creative4u.cli.console import SOME_ROWS_FAILED, STOPPED, answer, print_json, say, working
+from creative4u.cli.console import (
+    SOME_ROWS_FAILED,
+    STOPPED,
+    Dtype,
+    answer,
+    print_json,
+    say,
+    working,
+)
 
 
 class Where(StrEnum):
@@ -56,6 +64,7 @@ def judge(
     resume: Annotated[bool, typer.Option(help="Go on where an earlier run stopped.")] = True,
     retry_errors: Annotated[bool, typer.Option(help="Judge again what ended in an error.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    dtype: Dtype = "auto",
     to_batch: Annotated[
         Path | None,
         typer.Option(help="Judge nothing: write OpenAI batch requests to this .jsonl file."),
@@ -103,14 +112,16 @@ def judge(
                 from creative4u.serving.batch.ray_engine import RayConfig, RayEngine
 
                 judge_: Any = RayEngine(
-                    models, RayConfig(address, workers, batch_size, concurrency)
+                    models, RayConfig(address, workers, batch_size, concurrency, dtype=dtype)
                 )
             else:
                 from creative4u.selector.backends.server_pool import Patience
                 from creative4u.selector.loading import load_judge
 
                 waits = Patience(outage=patience)
-                judge_ = load_judge(*models, concurrency=concurrency, patience=waits)
+                judge_ = load_judge(
+                    *models, concurrency=concurrency, patience=waits, dtype=dtype
+                )
             summary = judge_pairs(pairs, out, judge_, config)
     if to_batch is not None:
         answer(written, json)

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from creative4u.cli.console import SettingsCommand, answer, print_json, say, verbs, working
+from creative4u.cli.console import (
+    Dtype,
+    SettingsCommand,
+    answer,
+    print_json,
+    say,
+    verbs,
+    working,
+)
 
 Recipe = Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file.")]
 Overrides = Annotated[
@@ -149,6 +157,7 @@ def observe(
     model: Model,
     singles: Annotated[Path, typer.Option(help="A singles.jsonl; its test split is used.")],
     limit: Annotated[int, typer.Option(min=1, help="How many images.")] = 300,
+    dtype: Dtype = "auto",
     json: Json = False,
 ) -> None:
     """Say how well a model sees each property of held-out single images.
@@ -159,7 +168,7 @@ def observe(
         from creative4u.selector.loading import load_judge
         from rft.evidence.observation_report import observation_report
 
-        report = observation_report(load_judge(str(model)), singles, limit)
+        report = observation_report(load_judge(str(model), dtype=dtype), singles, limit)
     _tell(report, json)
 
 
@@ -203,6 +212,7 @@ def evaluate(
     tag: Annotated[str | None, typer.Option(help="Only pairs with this tag.")] = None,
     queries: Annotated[bool, typer.Option(help="Whether the judge is told the queries.")] = True,
     card: Annotated[Path | None, typer.Option(help="The model card to write.")] = None,
+    dtype: Dtype = "auto",
     json: Json = False,
 ) -> None:
     """Judge a split and say all that is known of the judge; with --card, write its model card.
@@ -216,7 +226,9 @@ def evaluate(
 
         known = read_facts(pairs.parent) if (pairs.parent / FACTS).is_file() else None
         checks = None if known is None else partial(BorneOut, known)
-        asked = Asked(pairs, model, split, limit, validation, before, rankers, tag, queries)
+        asked = Asked(
+            pairs, model, split, limit, validation, before, rankers, tag, queries, dtype=dtype
+        )
         found = main(out, asked, checks, card, _command())
     if json:
         print_json(found)

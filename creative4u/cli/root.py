@@ -13,7 +13,7 @@ import typer
 
 from creative4u.cli import bench, data, moon, rft, serve
 from creative4u.cli import judge as judge_verbs
-from creative4u.cli.console import print_json, quiet, verbs, working
+from creative4u.cli.console import Dtype, print_json, quiet, verbs, working
 from creative4u.cli.ctr import verbs as ctr
 
 Title = Annotated[str, typer.Option("--title", help="The product title, as shoppers see it.")]
@@ -38,6 +38,7 @@ def select(
     query: Queries = None,
     model: Model = None,
     one_order: OneOrder = False,
+    dtype: Dtype = "auto",
     json: Json = False,
 ) -> None:
     """Choose between two creatives of one product, with reasons.
@@ -54,7 +55,7 @@ def select(
         from creative4u.selector.loading import load_judge
 
         request = PairRequest(*pictures, *words)
-        verdict = load_judge(model).select(request, both_orders=not one_order)
+        verdict = load_judge(model, dtype=dtype).select(request, both_orders=not one_order)
     if json:
         print_json(verdict.model_dump(mode="json"))
     else:
@@ -69,6 +70,7 @@ def rank(
     title: Title,
     query: Queries = None,
     model: Model = None,
+    dtype: Dtype = "auto",
     json: Json = False,
 ) -> None:
     """Order any number of creatives of one product by a tournament of pairs.
@@ -85,7 +87,7 @@ def rank(
         words = clean_request(title, query or ())
         from creative4u.selector.loading import load_judge
 
-        judge = load_judge(model)
+        judge = load_judge(model, dtype=dtype)
         ranking = rank_creatives(judge, pictures, images, *words)
     if json:
         print_json(ranking)
@@ -110,6 +112,7 @@ def page(
     store: Annotated[
         str | None, typer.Option(help="An SQLAlchemy URL for the history; SQLite by default.")
     ] = None,
+    dtype: Dtype = "auto",
 ) -> None:
     """Open the web page.
 
@@ -118,7 +121,7 @@ def page(
     with quiet():
         from app.page import main as open_page
 
-        open_page(host, port, model, store)
+        open_page(host, port, model, store, dtype)
 
 
 app.add_typer(data.app, name="data")

@@ -12,7 +12,7 @@ from typing import Protocol
 from PIL.Image import Image
 
 from creative4u.errors import Creative4UError
-from creative4u.schema import ImageEvidence, Order, PairEvidence, Side, Verdict
+from creative4u.schema import Arithmetic, ImageEvidence, Order, PairEvidence, Side, Verdict
 from creative4u.selector.config import JudgeConfig
 from creative4u.selector.observer import Extractor, Observer
 from creative4u.selector.protocol.backend import Backend, OnText, Prompt
@@ -66,8 +66,15 @@ class Selects(Protocol):
 class Judge:
     """A backend, what is shown to it, and how its two orders become one verdict. Thread-safe."""
 
-    def __init__(self, backend: Backend, config: JudgeConfig, extractor: Extractor) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        config: JudgeConfig,
+        extractor: Extractor,
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
         self.backend = backend
+        self.arithmetic = arithmetic
         self.config = config
         self.model = backend.name
         self._observer = Observer(backend, config, extractor)
@@ -169,6 +176,7 @@ class Judge:
                 failed.setdefault(number, error)
         seconds = (time.perf_counter() - began) / max(1, len(requests))
         outcomes: list[Verdict | Creative4UError] = []
+        made = self.arithmetic
         for number in range(len(requests)):
             if number in failed:
                 outcomes.append(failed[number])
@@ -176,7 +184,7 @@ class Judge:
                 outcomes.append(tie(alike[number], orders, self.model, seconds, known[number]))
             else:
                 outcomes.append(
-                    verdict(judged[number], self.config, self.model, seconds, known[number])
+                    verdict(judged[number], self.config, self.model, seconds, known[number], made)
                 )
         return outcomes
 

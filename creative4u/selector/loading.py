@@ -6,6 +6,7 @@ Nothing: the embedded Creative4U-160M. A local folder or a hub id: loaded with t
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from importlib import resources
@@ -20,12 +21,13 @@ from creative4u.backbone.feature_cache import cache_vision
 from creative4u.backbone.names import base_folder
 from creative4u.errors import InputError
 from creative4u.files.origin import file_hash
+from creative4u.schema import Dtype
 from creative4u.selector.backends.local import LocalBackend
 from creative4u.selector.backends.openai_server import CONCURRENCY, OpenAIBackend
 from creative4u.selector.backends.prompt_only import PromptsOnly
 from creative4u.selector.backends.server_pool import Patience, is_url
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
-from creative4u.selector.decoding.bfloat16_layers import halved
+from creative4u.selector.decoding.batch_invariant import arithmetic_of, invariant
 from creative4u.selector.decoding.speculation import UsualLines, read_usual_lines
 from creative4u.selector.evidence.image_evidence import EvidenceExtractor
 from creative4u.selector.evidence.linear_probe import FILE_NAME as PROBE
@@ -58,27 +60,33 @@ def load_judge(
     *others: str,
     concurrency: int = CONCURRENCY,
     patience: Patience | None = None,
+    dtype: Dtype = "auto",
 ) -> Judge:
     """The judge of a model's name; raises InputError, AssetError or what transformers says.
 
     A folder with an adapter_config.json is an adapter on the base that it names. `others` are
     further servers of the same model, `concurrency` the requests in flight over all of them, and
-    `patience` how long to wait for them.
+    `patience` how long to wait for them. `dtype` is what a model in this process computes its
+    products in; `auto` is the faster type in which no batch changes a verdict.
     """
     if model is not None and is_url(model):
+        if dtype != "auto":
+            raise InputError(f"--dtype {dtype}: {model} computes in a type of its own")
         return _served((model, *others), concurrency, patience)
     if others:
         raise InputError("more than one model: several are allowed only as http://... addresses")
     folder = embedded_adapter() if model is None else Path(model)
     if (folder / "adapter_config.json").exists():
         config = read_config(folder)
-        loaded, processor = _adapted(folder)
+        loaded, processor = merged(folder, dtype)
     else:
         source = base_folder(str(model))
         config = read_config(Path(source)) if Path(source).is_dir() else PAPER
-        loaded, processor = _loaded(source)
+        loaded, processor = _loaded(source, dtype)
+    with contextlib.suppress(ValueError):  # a tower that no cache knows
+        cache_vision(loaded, None, capacity=256)  # one pass an image, in both orders and alone
     name = EMBEDDED if model is None else str(model)
-    return judge_of(halved(loaded), processor, name, config, read_usual_lines(folder))
+    return judge_of(invariant(loaded, dtype), processor, name, config, read_usual_lines(folder))
 
 
 @functools.cache
@@ -97,7 +105,7 @@ def judge_of(
     """A judge on a model that is already in memory; `lines` are what it usually says."""
     backend = LocalBackend(model.eval(), processor, name, config.image_side)
     backend.decoder.recall(lines or {})
-    return Judge(backend, config, evidence())
+    return Judge(backend, config, evidence(), arithmetic_of(model))
 
 
 def _served(urls: tuple[str, ...], concurrency: int, patience: Patience | None) -> Judge:
@@ -116,23 +124,17 @@ def _served(urls: tuple[str, ...], concurrency: int, patience: Patience | None) 
     return Judge(backend, config, evidence())
 
 
-def _loaded(source: str) -> tuple[Any, Any]:
-    dtype = "auto" if torch.cuda.is_available() else torch.float32
+def _loaded(source: str, dtype: Dtype) -> tuple[Any, Any]:
+    kind: Any = dtype if torch.cuda.is_available() else torch.float32  # `batch_invariant` rounds
     try:
-        model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype)
+        model = AutoModelForImageTextToText.from_pretrained(source, dtype=kind)
         return model, AutoProcessor.from_pretrained(source)
     except (OSError, ValueError) as error:  # no such model, or no vision-language model
         raise InputError(f"no model can be loaded from {source}: {error}") from error
 
 
-def _adapted(folder: Path) -> tuple[Any, Any]:
-    model, processor = merged(folder)
-    cache_vision(model, None, capacity=256)  # both orders and every stage share a vision pass
-    return model, processor
-
-
-def merged(folder: Path) -> tuple[Any, Any]:
+def merged(folder: Path, dtype: Dtype = "auto") -> tuple[Any, Any]:
     """Base and adapter, merged in memory: float32 sums, so that nothing drifts (test: 1e-3)."""
     base = json.loads((folder / "adapter_config.json").read_text("utf-8"))
-    model, processor = _loaded(base_folder(base["base_model_name_or_path"]))
+    model, processor = _loaded(base_folder(base["base_model_name_or_path"]), dtype)
     return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(), processor

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from creative4u.schema import (
+    Arithmetic,
     Choice,
     Order,
     OrderVerdict,
@@ -28,6 +29,8 @@ from creative4u.selector.same_picture import Likeness
 
 LogOdds = TypeVar("LogOdds", float, npt.NDArray[np.float64])
 SIDES: tuple[Side, Side] = ("A", "B")
+
+ROUNDING = 0.05  # by which probability_a may differ between CPUs, which round otherwise
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,13 @@ def verdict(
     model: str,
     seconds: float,
     evidence: PairEvidence | None = None,
+    arithmetic: Arithmetic | None = None,
 ) -> Verdict:
     """Join one or two orders: probability_a is the mean of theirs.
 
     Too similar in every order: a tie. The orders disagree and the mean is within the margin of one
-    half: inconclusive. The reasoning and answers shown are those of the order that is surer of the
+    half, or the mean is within ROUNDING of it, where another CPU might choose the other side:
+    inconclusive. The reasoning and answers shown are those of the order that is surer of the
     choice.
     """
     orders = tuple(order_verdict(one, config) for one in judged)
@@ -98,7 +103,7 @@ def verdict(
     choice: Choice = side
     if all(order.answers.too_similar == "yes" for order in orders):
         choice = "tie"
-    elif not consistent and abs(probability - 0.5) < config.margin:
+    elif abs(probability - 0.5) < (ROUNDING if consistent else max(ROUNDING, config.margin)):
         choice = "inconclusive"
     agreeing = [order for order in orders if order.choice == side]
     shown = max(agreeing, key=lambda order: abs(order.probability_a - 0.5))
@@ -115,6 +120,7 @@ def verdict(
         reasoning=shown.reasoning,
         orders=orders,
         model=model,
+        arithmetic=arithmetic,
         seconds=seconds,
         log_odds_lm=fmean(order.log_odds_lm or 0.0 for order in orders),
         log_odds_evidence=fmean(order.log_odds_evidence or 0.0 for order in orders),

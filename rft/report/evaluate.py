@@ -18,7 +18,7 @@ from creative4u.errors import InputError
 from creative4u.files.origin import file_hash, is_made_from, note_origin, whole_file
 from creative4u.files.pairs_file import good_pairs
 from creative4u.files.verdict_file import read_verdicts
-from creative4u.schema import CreativePair, Side
+from creative4u.schema import CreativePair, Dtype, Side
 from creative4u.selector.config import PAPER, JudgeConfig, read_config
 from creative4u.selector.loading import EMBEDDED, embedded_adapter, load_judge
 from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
@@ -53,6 +53,7 @@ class Asked:
     tag: str | None = None  # only pairs made that way ("queries decide")
     queries: bool = True  # False judges without them: what only they decide becomes a guess
     seed: int = 7
+    dtype: Dtype = "auto"
 
 
 def main(
@@ -100,7 +101,7 @@ def judged_split(out: Path, asked: Asked, split: str, limit: int | None) -> list
     if not is_made_from(pairs, origin):
         write_split(asked, split, limit, pairs)
         note_origin(pairs, origin)
-    judge = load_judge(asked.model)
+    judge = load_judge(asked.model, dtype=asked.dtype)
     judge_pairs(pairs, verdicts, judge, BatchConfig(batch_size=BATCH))
     return list(read_verdicts(verdicts))
 

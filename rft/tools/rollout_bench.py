@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from creative4u.selector.decoding.bfloat16_layers import halved
+from creative4u.selector.decoding.batch_invariant import invariant
 from rft.recipe import Recipe, judge_config, load_recipe
 from rft.training.grpo import vision_tokens
 from rft.training.grpo_rows import order_rows, training_pairs
@@ -80,7 +80,7 @@ def main(recipe: Recipe, rounds: int) -> dict[str, Any]:
         copy, _ = load_base(recipe.base)
         cached_vision(copy, recipe.features)
         if name != "guided, float32":
-            copy = halved(copy)
+            copy = invariant(copy)
         write_merged(trained, copy)
         rollout = GuidedRollout(copy, processor, recipe.grpo.temperature, recipe.seed)
         pick = draw_with(recipe.grpo.temperature, torch.Generator().manual_seed(recipe.seed))

@@ -20,7 +20,7 @@ from trl import GRPOConfig, GRPOTrainer
 from creative4u.errors import Creative4UError, InputError
 from creative4u.files.origin import is_made_from, note_origin, value_hash, whole_file
 from creative4u.selector.config import FILE_NAME, JudgeConfig
-from creative4u.selector.decoding.bfloat16_layers import halved
+from creative4u.selector.decoding.batch_invariant import invariant
 from creative4u.selector.loading import judge_of
 from rft.recipe import Grpo, Recipe, judge_config
 from rft.training import rewards
@@ -70,7 +70,7 @@ def main(recipe: Recipe) -> Path:
     if recipe.grpo.rollout == "guided":
         copy, _ = load_base(recipe.base)
         cached_vision(copy, recipe.features)
-        rollout = GuidedRollout(halved(copy), processor, recipe.grpo.temperature, recipe.seed)
+        rollout = GuidedRollout(invariant(copy), processor, recipe.grpo.temperature, recipe.seed)
     done = train(
         trained, processor, rows, recipe.out, recipe.grpo, config, paid, recipe.seed, rollout
     )

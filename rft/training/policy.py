@@ -12,10 +12,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from creative4u.backbone.cpu import multiplies_bfloat16
 from creative4u.backbone.feature_cache import VisionCache, cache_vision
 from creative4u.backbone.names import base_folder
 from creative4u.errors import InputError
-from creative4u.selector.decoding.bfloat16_layers import half_pays
 from rft.recipe import Lora
 
 # Linear layers of the language model alone: the vision tower stays frozen, so that its features
@@ -32,7 +32,7 @@ def half_precision_pays() -> bool:
 
     On a CPU with AVX-512 BF16 a training step took 0.37 of float32's time (docs/experiments.md).
     """
-    return torch.cuda.is_available() or half_pays()
+    return torch.cuda.is_available() or multiplies_bfloat16()
 
 
 def load_base(base: str) -> tuple[Any, Any]:

@@ -2,9 +2,9 @@
 
 Three things make it faster than plain generation at the same batch: the protocol's keys are fed
 rather than generated, the prompt of a group is read once for all of its completions, and LoRA is
-folded into a plain copy of the model, which reads as the judge does (`selector.half`). Fed tokens
-are marked in `env_mask`, so that GRPO's loss counts only what the model chose. Logits are divided
-by the temperature and drawn without top-k or top-p, as the loss assumes.
+folded into a plain copy of the model, which reads as the judge does (`selector.invariant`). Fed
+tokens are marked in `env_mask`, so that GRPO's loss counts only what the model chose. Logits are
+divided by the temperature and drawn without top-k or top-p, as the loss assumes.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from PIL import Image
 
 from creative4u.errors import BackendError, Creative4UError
 from creative4u.schema import (
+    Arithmetic,
     ImageEvidence,
     OrderVerdict,
     PairEvidence,
@@ -35,6 +36,7 @@ class ByTitle:
     """Chooses the last letter of the title; "broken" is an error; counts what it is asked."""
 
     model = "by-title"
+    arithmetic: Arithmetic | None = None
 
     def __init__(self) -> None:
         self.asked: list[str] = []

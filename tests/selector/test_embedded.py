@@ -39,7 +39,7 @@ def test_a_swap_mirrors_the_verdict(judge: Judge) -> None:
     one = judge.select(pair)
     other = judge.select(PairRequest(pair.image_b, pair.image_a, pair.title, pair.queries))
     assert one.model == EMBEDDED
-    assert other.probability_a == pytest.approx(1 - one.probability_a, abs=1e-4)
+    assert other.probability_a == pytest.approx(1 - one.probability_a, abs=1e-12)
     assert {one.choice, other.choice} in ({"A", "B"}, {"tie"}, {"inconclusive"})
     assert other.answers == mirror(one.answers)
     assert other.reasoning == swap_sides(one.reasoning)
@@ -51,9 +51,7 @@ def test_a_batch_says_what_its_pairs_say_alone(judge: Judge) -> None:
     for batched, request in zip(together, requests, strict=True):
         alone = judge.select(request)
         assert isinstance(batched, Verdict)
-        assert batched.choice == alone.choice
-        assert batched.answers == alone.answers
-        assert batched.probability_a == pytest.approx(alone.probability_a, abs=1e-4)
+        assert batched.model_copy(update={"seconds": alone.seconds}) == alone
 
 
 def test_markup_in_a_title_is_harmless(judge: Judge) -> None:

@@ -4,15 +4,14 @@ All rows' new tokens lie behind each other in one sequence, so that the linear l
 nothing that is thrown away; attention is computed row by row, over keys and values that stay where
 they were written (transformers' own cache is copied whole at each step). The words that stand
 before a prompt's first image are the same in both orders of a pair: they are read once. After the
-prompt, attention takes at most BLOCK queries at a time over keys up to the next multiple of REACH,
-in blocks whose products come out the same whatever else is in them (`_sizes`): where those of the
-linear layers do not depend on the number of rows either (`bfloat16_layers`), a row gets the same
-bits alone or in a batch, token by token or in chunks.
+prompt, attention takes a few queries at a time over keys up to the next multiple of REACH, in
+blocks in which a query has the same bits in each size and place (`attention_blocks`): with linear
+layers that keep a row's bits too (`batch_invariant`), a row gets the same bits alone or in a batch,
+token by token or in chunks.
 """
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,11 +23,10 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from creative4u.selector.decoding.attention_blocks import REACH, block_sizes
+
 ATTENTION = "creative4u_packed"  # its name among transformers' attention functions
 SHARED = 16  # a prefix of fewer tokens is not worth a pass of its own
-BLOCK = 8  # queries of one row at a time, at most
-SIZES = (2, 4, 6, BLOCK)  # of blocks, where this CPU multiplies few rows as it does more
-REACH = 64  # keys by which a row's attention grows
 READ = 512  # tokens of prompts a pass, so that what lies between two products stays in the cache
 PART = 48  # queries of a prompt at a time, so that the first ones do not see all keys
 ROOM = 320  # slots a row beyond its prompt, before its cache has to grow
@@ -61,7 +59,7 @@ class PackedRows:
         self.slots = _end(max(map(len, self.prompts)) + ROOM)
         text = model.get_decoder().config
         self.group = text.num_attention_heads // text.num_key_value_heads  # queries a key has
-        self.sizes = _sizes(self.group)
+        self.sizes = block_sizes(self.group)
         self._layers: dict[int, tuple[Tensor, Tensor]] = {}  # (KV heads, B * slots, head size)
         self._spans: list[Span] = []
         self._where = self._asked = self._real = torch.empty(0, dtype=torch.long)
@@ -143,7 +141,7 @@ class PackedRows:
                     end = before + stop
                 else:
                     end = _end(place + 1)
-                    stop = min(width, done + BLOCK, end - before)
+                    stop = min(width, done + self.sizes[-1], end - before)
                     size = next(size for size in self.sizes if size >= stop - done)
                 self._spans.append(Span(row, end, self._seen(place, size, end)))
                 real += range(len(asked), len(asked) + stop - done)
@@ -156,18 +154,14 @@ class PackedRows:
             self.lengths[row] += width
         self._where = torch.tensor(where)
         self._asked = torch.tensor(asked).clamp_(max=len(ids) - 1)  # past the end nobody asks
-        if len(ids) == 1:  # a product of one row may round otherwise than the same of several
-            ids, positions, real = ids * 2, positions * 2, real * 2
         self._real = torch.tensor(real)
-        if len(looked) == 1:
-            looked = looked * 2
         with _attention(self.model):
             out = self.model(
                 input_ids=torch.tensor([ids]), position_ids=torch.tensor([positions]),
                 use_cache=False, logits_to_keep=torch.tensor(looked), packed=self,
                 **(images or {}),
             )  # fmt: skip
-        logits: Tensor = out.logits[0, : sum(shown)].float()
+        logits: Tensor = out.logits[0].float()
         return logits
 
     def attend(
@@ -179,9 +173,8 @@ class PackedRows:
             shape = (heads, len(self.lengths) * self.slots, size)
             self._layers[layer] = (key.new_zeros(shape), value.new_zeros(shape))
         keys, values = self._layers[layer]
-        count = len(self._where)
-        keys.index_copy_(1, self._where, key[:count].transpose(0, 1))
-        values.index_copy_(1, self._where, value[:count].transpose(0, 1))
+        keys.index_copy_(1, self._where, key.transpose(0, 1))
+        values.index_copy_(1, self._where, value.transpose(0, 1))
         # a key's queries lie behind each other: (KV heads, group * those of all spans, size)
         asked = query[self._asked].view(-1, heads, self.group, size).transpose(0, 1)
         asked = asked.reshape(heads, -1, size)
@@ -233,28 +226,6 @@ class PackedRows:
 def _end(count: int) -> int:
     """The next multiple of REACH."""
     return -(-count // REACH) * REACH
-
-
-@functools.cache
-def _sizes(group: int) -> tuple[int, ...]:
-    """Of blocks of queries: SIZES where a query's attention has the same bits in each, else BLOCK.
-
-    Which kernel multiplies few rows hangs on the CPU, so it is tried.
-    """
-    draw = torch.Generator().manual_seed(0)
-    for end in (REACH, 5 * REACH, 7 * REACH):
-        query, key, value = (
-            torch.randn(1, 2, count, 64, generator=draw) for count in (group * BLOCK, end, end)
-        )
-        seen = torch.zeros(group * BLOCK, end)
-        whole = scaled_dot_product_attention(query, key, value, attn_mask=seen)
-        for count in (group * size for size in SIZES):
-            part = scaled_dot_product_attention(
-                query[:, :, :count], key, value, attn_mask=seen[:count]
-            )
-            if not torch.equal(part, whole[:, :, :count]):
-                return (BLOCK,)
-    return SIZES
 
 
 def _parts(sizes: Sequence[int], most: int) -> Iterator[range]:

@@ -19,6 +19,7 @@ from creative4u.backbone.classifier import class_names, class_probabilities
 from creative4u.backbone.conse import ConSE
 from creative4u.backbone.ocr import read_lines
 from creative4u.backbone.saliency import look
+from creative4u.backbone.threads import running
 from creative4u.image_statistics import pixel_statistics
 from creative4u.images import image_hash
 from creative4u.selector.evidence.linear_probe import Probe
@@ -81,7 +82,9 @@ class EvidenceExtractor:
         """
         tokens, maps = look(images)
         none: list[dict[str, float]] = [{} for _ in images]
-        probed = self.probe.degrees(tokens) if probe and self.probe is not None else none
+        probed = none
+        if probe and self.probe is not None:  # a product an image: rows of one may round otherwise
+            probed = [self.probe.degrees(one[None])[0] for one in tokens]
         return [
             (asked, {**pixel_facts(image), **subject_facts(subject)})
             for image, asked, subject in zip(images, probed, maps, strict=True)
@@ -113,5 +116,6 @@ class EvidenceExtractor:
 
     @functools.lru_cache(maxsize=4096)  # noqa: B019 - one instance a process
     def _words(self, text: str) -> Array:
-        vector: Array = self.bridge.text_vectors([text])[0]
+        with running(1):
+            vector: Array = self.bridge.text_vectors([text])[0]
         return vector

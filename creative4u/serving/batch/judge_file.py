@@ -49,6 +49,9 @@ class Engine(Protocol):
     @property
     def model(self) -> str: ...
 
+    @property
+    def dtype(self) -> str | None: ...
+
     def judged(self, source: Source) -> Iterator[dict[str, Any]]: ...
 
 
@@ -132,7 +135,8 @@ def _engine(judge: Selects | Engine, config: BatchConfig, count: int) -> Engine:
 def _run(pairs: Path, out: Path, engine: Engine, config: BatchConfig, total: int) -> dict[str, Any]:
     journal = journal_file(out)
     again = out.with_name(out.name + ".retry")  # the new file while rows are judged again
-    _same_origin(pairs, out, engine.model, config, again)
+    origin = origin_of(pairs, engine.model, engine.dtype)
+    _same_origin(out, origin, config, again)
     drop_cut_line(journal)
     state = _compared(pairs, out, total)
     goal = total if config.limit is None else min(total, max(config.limit, state.rows))
@@ -164,15 +168,14 @@ def _run(pairs: Path, out: Path, engine: Engine, config: BatchConfig, total: int
             bar.update()
     if rewrite:
         os.replace(again, journal)
-    _write_origin(out, origin_of(pairs, engine.model))
+    _write_origin(out, origin)
     publish(out)
     return tally.figures()
 
 
-def _same_origin(pairs: Path, out: Path, model: str, config: BatchConfig, again: Path) -> None:
-    """Start `out` with its origin beside it, or check that it was made with the same model."""
+def _same_origin(out: Path, origin: dict[str, str], config: BatchConfig, again: Path) -> None:
+    """Start `out` with its origin beside it, or check that model and dtype are the same."""
     beside, journal = origin_file(out), journal_file(out)
-    origin = origin_of(pairs, model)
     if not journal.exists() and out.exists() and config.resume:
         raise InputError(
             f"{out} exists and {journal.name} does not, so it cannot go on; "
@@ -189,7 +192,13 @@ def _same_origin(pairs: Path, out: Path, model: str, config: BatchConfig, again:
             f"{out} exists and {beside.name} does not, so what it was made from is unknown; "
             "choose another name or start over with --no-resume"
         )
-    if before.get("model") != model:
+    dtype = before.get("dtype")  # a server's file does not say
+    if dtype is not None and dtype != origin.get("dtype"):
+        raise InputError(
+            f"{out} was made with dtype {dtype}, not {origin.get('dtype', 'that of a server')}; "
+            f"go on with the same --dtype, {OTHER_NAME}"
+        )
+    if before.get("model") != origin["model"]:
         both = "pairs and " if before.get("pairs_sha256") != origin["pairs_sha256"] else ""
         raise InputError(f"{out} was made from other {both}model; {OTHER_NAME}")
 

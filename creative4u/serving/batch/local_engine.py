@@ -39,6 +39,12 @@ class InProcess:
     def model(self) -> str:
         return self.judge.model
 
+    @property
+    def dtype(self) -> str | None:
+        """What the judge's products are computed in; None where a server knows."""
+        arithmetic = getattr(self.judge, "arithmetic", None)
+        return None if arithmetic is None else str(arithmetic.dtype)
+
     def judged(self, source: Source) -> Iterator[dict[str, Any]]:
         """The rows of `source`, judged, in its order."""
         loaded = ahead(decoded(source), min(AHEAD, self.batch_size * self.in_flight))

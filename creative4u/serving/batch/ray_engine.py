@@ -22,7 +22,7 @@ from typing import Any
 from creative4u.errors import BackendError, InputError
 from creative4u.files.pairs_file import PairRow
 from creative4u.images import MAX_BYTES
-from creative4u.schema import CreativePair
+from creative4u.schema import CreativePair, Dtype
 from creative4u.selector.judge import Selects
 from creative4u.serving.batch.local_engine import decoded, judged_batch
 from creative4u.serving.batch.pending_rows import Source
@@ -41,6 +41,7 @@ class RayConfig:
     batch_size: int | None = None  # pairs a call; None: what suits the kind of worker
     concurrency: int = 16  # requests in flight a worker, where the model is behind servers
     cpus: float = 1.0  # of one worker; torch takes as many threads
+    dtype: Dtype = "auto"  # of the products of a judge in process
 
     def pairs_a_call(self, served: bool, gpus: int) -> int:
         """An engine of its own or servers are kept busy by many pairs, a model in process by 8."""
@@ -51,7 +52,9 @@ class RayConfig:
 class Worker:
     """One model in one Ray actor: vLLM where it was given a GPU, else as `creative4u judge`."""
 
-    def __init__(self, models: Sequence[str], concurrency: int, gpu: bool, folder: str) -> None:
+    def __init__(
+        self, models: Sequence[str], concurrency: int, gpu: bool, folder: str, dtype: Dtype
+    ) -> None:
         """`folder` is where the command was given: a model's relative path counts from there."""
         with contextlib.suppress(OSError):  # another machine may not have it
             os.chdir(folder)
@@ -63,7 +66,7 @@ class Worker:
         else:
             from creative4u.selector.loading import load_judge
 
-            self.judge = load_judge(*models, concurrency=concurrency)
+            self.judge = load_judge(*models, concurrency=concurrency, dtype=dtype)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Columns of rows in, the column `row` of their JSON lines out."""
@@ -92,6 +95,11 @@ class RayEngine:
         if len(self.models) > 1:
             raise InputError("more than one model: several are allowed only as http://... ones")
         return self.models[0] if self.models else EMBEDDED
+
+    @property
+    def dtype(self) -> str | None:
+        """What was asked for; with `auto` each worker computes in what suits its CPU."""
+        return self.config.dtype
 
     def judged(self, source: Source) -> Iterator[dict[str, Any]]:
         """The rows of `source`, judged, in its order; raises BackendError."""
@@ -124,7 +132,9 @@ class RayEngine:
         rows = ray.data.read_datasource(pairs_source(source), num_cpus=0, override_num_blocks=1)
         done = rows.map_batches(
             self.worker,
-            fn_constructor_args=(self.models, self.config.concurrency, gpus > 0, os.getcwd()),
+            fn_constructor_args=(
+                self.models, self.config.concurrency, gpus > 0, os.getcwd(), self.config.dtype,
+            ),
             batch_size=size,
             batch_format="numpy",
             compute=ray.data.ActorPoolStrategy(size=most),

@@ -119,7 +119,7 @@ def _schema() -> Any:
     """The columns of a verdict row; what a row has not is null."""
     import pyarrow as pa
 
-    text, real = pa.string(), pa.float64()
+    text, real, rows = pa.string(), pa.float64(), pa.list_(pa.int64())
     answers = pa.struct([(name, text) for name in ProtocolAnswers.model_fields])
     experts = [("log_odds_lm", real), ("log_odds_evidence", real), ("log_odds", real),
                ("overruled", pa.bool_())]  # fmt: skip
@@ -137,7 +137,9 @@ def _schema() -> Any:
             ("probability_a", real), ("consistent", pa.bool_()), ("answers", answers),
             ("observations", pa.struct([("A", text), ("B", text)])), ("evidence", evidence),
             ("reasoning", text), *experts,
-            ("orders", pa.list_(pa.struct(order))), ("model", text), ("seconds", real),
+            ("orders", pa.list_(pa.struct(order))), ("model", text),
+            ("arithmetic", pa.struct([("dtype", text), ("cpu", text), ("rows", rows)])),
+            ("seconds", real),
             ("error", pa.struct([("code", text), ("message", text)])),
         ]
     )  # fmt: skip

@@ -9,7 +9,6 @@ with the options that this project serves with; `ngram` is `engine` with n-gram 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import time
@@ -63,14 +62,12 @@ class Stopwatch:
 
 def here(asked: Sequence[Asked], folder: str, timed: Timed) -> None:
     """The judge's own backend in this process, BATCH pairs at once on each core, both orders."""
-    from creative4u.backbone.feature_cache import cache_vision
+    from creative4u.backbone.feature_cache import cache_of
     from creative4u.selector.loading import load_judge
     from creative4u.selector.protocol.backend import Completion
 
     backend: Any = load_judge(folder).backend
-    vision = None
-    with contextlib.suppress(ValueError):  # another tower, or a cache already
-        vision = cache_vision(backend.decoder.model, None, 256)
+    vision = cache_of(backend.decoder.model)
     prompts = [prompt_of(one) for one in asked]
     timed.prompt_tokens = _count_prompts(backend.processor, prompts)
     began = time.perf_counter()

@@ -62,10 +62,9 @@ def ask(folder: Path, pairs: Path, limit: int, model: str | None) -> Any:
 
 def here(way: str, asked: Sequence[Asked], model: str | None, _: str) -> Iterator[list[Said]]:
     """The judge's own backend in this process."""
-    if way == "here-float32":
-        loading.halved = lambda loaded: loaded  # type: ignore[assignment,attr-defined]
-        loading.load_judge.cache_clear()
-    backend: Any = loading.load_judge(model).backend
+    backend: Any = loading.load_judge(
+        model, dtype="float32" if way == "here-float32" else "auto"
+    ).backend
     for batch in _batches(way, asked, 8):
         done = backend.complete([prompt_of(one) for one in batch])
         yield [_said(one, said) for one, said in zip(batch, done, strict=True)]

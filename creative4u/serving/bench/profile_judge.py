@@ -42,11 +42,9 @@ def main(path: Path, count: int, options: Sequence[str]) -> dict[str, Any]:
     from creative4u.selector.decoding import guided_decoder
 
     vars(guided_decoder)["PackedRows"] = Watched
-    if "float32" in options:
-        vars(loading)["halved"] = lambda model: model
     if "undrafted" in options:
         guided_decoder.GuidedDecoder._draft = lambda *_: []  # type: ignore[method-assign]
-    judge = loading.load_judge()
+    judge = loading.load_judge(dtype="float32" if "float32" in options else "auto")
     rows = (row for row in read_pairs(path) if isinstance(row, PairRow))
     requests = [request_of(row) for row in islice(rows, count)]
     began = time.process_time()

@@ -33,6 +33,7 @@ def error_row(error: RowError) -> dict[str, Any]:
     return {"pair_id": error.pair_id, "error": {"code": error.code, "message": error.message}}
 
 
-def origin_of(pairs: Path, model: str) -> dict[str, str]:
-    """What verdicts are made from: the file of pairs as it is now, its name, and the model."""
-    return {"pairs_sha256": pairs_hash(pairs), "pairs": pairs.name, "model": model}
+def origin_of(pairs: Path, model: str, dtype: str | None = None) -> dict[str, str]:
+    """What verdicts are made from: the file of pairs as it is now, its name, model and dtype."""
+    origin = {"pairs_sha256": pairs_hash(pairs), "pairs": pairs.name, "model": model}
+    return origin if dtype is None else origin | {"dtype": dtype}

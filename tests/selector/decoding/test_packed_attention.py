@@ -9,6 +9,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from creative4u.selector.decoding import packed_attention
+from creative4u.selector.decoding.attention_blocks import SIZES
 from creative4u.selector.decoding.packed_attention import PackedRows
 
 IMAGE = 3
@@ -95,7 +96,7 @@ def test_copies_go_their_own_ways(model: Any) -> None:
 def test_a_draft_is_looked_at_in_each_place_and_forgotten(model: Any) -> None:
     cache = PackedRows(model, padded(PROMPTS[:2]))
     cache.read([[20], [21]])
-    drafted = list(range(22, 22 + 2 * packed_attention.BLOCK + 1))  # three blocks of queries
+    drafted = list(range(22, 22 + 2 * SIZES[-1] + 1))  # three blocks of queries
     logits = cache.feed([drafted, [40]], [len(drafted), 1])
     assert logits.shape == (len(drafted) + 1, 50)
     for place, said in enumerate(logits[: len(drafted)]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from filelock import FileLock
 from judge_by_title import QUIET, TITLES, ByTitle, read, write
 
 from creative4u.errors import Creative4UError, InputError, VerdictParseError
-from creative4u.schema import Verdict
+from creative4u.schema import Arithmetic, Verdict
 from creative4u.selector.judge import PairRequest
 from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
 
@@ -132,6 +133,26 @@ def test_other_input_or_model_is_refused(tmp_path: Path) -> None:
     assert out.read_bytes() == kept
     judge_pairs(other, out, judge, BatchConfig(resume=False, progress=False))
     assert len(read(out)) == 3
+
+
+def test_another_dtype_is_refused(tmp_path: Path) -> None:
+    pairs, out, judge = write(tmp_path, TITLES), tmp_path / "out.jsonl", ByTitle()
+    judge.arithmetic = Arithmetic(dtype="bfloat16", cpu="AVX512_CORE_BF16", rows=(2, 512))
+    judge_pairs(pairs, out, judge, BatchConfig(limit=2, progress=False))
+    meta = tmp_path / "out.jsonl.meta.json"
+    assert json.loads(meta.read_text())["dtype"] == "bfloat16"
+    kept = out.read_bytes()
+    judge.arithmetic = Arithmetic(dtype="float32", cpu="AVX2", rows=(16, 512))
+    with pytest.raises(InputError, match="was made with dtype bfloat16, not float32; go on"):
+        judge_pairs(pairs, out, judge, QUIET)
+    judge.arithmetic = None
+    with pytest.raises(InputError, match="not that of a server"):
+        judge_pairs(pairs, out, judge, QUIET)
+    assert out.read_bytes() == kept
+    before = json.loads(meta.read_text())
+    meta.write_text(json.dumps({key: before[key] for key in ("pairs_sha256", "model")}))
+    judge_pairs(pairs, out, judge, QUIET)  # a file that does not say goes on
+    assert len(read(out)) == len(TITLES)
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:

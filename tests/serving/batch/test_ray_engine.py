@@ -40,7 +40,9 @@ class KnownWorker(Worker):
     `models` are the file to sign and how many nodes must be at work before a call ends.
     """
 
-    def __init__(self, models: tuple[str, ...], concurrency: int, gpu: bool, folder: str) -> None:
+    def __init__(
+        self, models: tuple[str, ...], concurrency: int, gpu: bool, folder: str, dtype: str
+    ) -> None:
         import ray
 
         self.judge = ByTitle()
