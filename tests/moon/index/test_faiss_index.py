@@ -78,7 +78,7 @@ def test_bad_rows_are_refused(ids: list[str], vectors: np.ndarray) -> None:
 def test_no_index(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no index"):
         load_index(tmp_path)
-    with pytest.raises(InputError, match="holds no index"):
+    with pytest.raises(InputError, match="is no index"):
         Index(IndexConfig(dim=2)).save(tmp_path)
 
 

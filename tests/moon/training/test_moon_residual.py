@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from fake_store import FakeStore
+from safetensors.torch import save_file
 
 from creative4u.errors import InputError
 from creative4u.moon.catalogue.items import Item, split_of, validation_cut
@@ -140,6 +141,21 @@ def test_it_is_saved_whole_and_an_older_file_is_read_as_it_was(tmp_path: Path) -
     assert np.array_equal(loaded.encode(IMAGES), encoder.encode(IMAGES))
     old = Encoder(EncoderConfig(layers=1), FakeStore())
     assert load_encoder(old.save(tmp_path / "o.safetensors"), FakeStore()).config.visual_dim == 0
+
+
+def test_a_file_with_old_names_is_read(tmp_path: Path) -> None:
+    encoder = moved()
+    state = {
+        name.replace(".visual_head.", ".look.").replace(".text_correction.", ".told."): value
+        for name, value in encoder.own_state().items()
+    }
+    assert {"backbone.look.weight", "backbone.told.weight", "backbone.told.bias"} <= state.keys()
+    settings = asdict(encoder.config)
+    settings["look"], settings["still"] = settings.pop("visual_dim"), settings.pop("freeze_text")
+    save_file(state, tmp_path / "old.safetensors", metadata={"config": json.dumps(settings)})
+    loaded = load_encoder(tmp_path / "old.safetensors", FakeStore())
+    assert loaded.config == encoder.config
+    assert np.array_equal(loaded.encode(IMAGES), encoder.encode(IMAGES))
 
 
 @pytest.mark.parametrize("wrong", [{"visual_dim": 768}, {"visual_dim": -1}, {"backbone": "vlm"}])
