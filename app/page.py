@@ -20,6 +20,7 @@ from app.guard import Guard
 from app.moon_panel import Moon, load_moon
 from app.store import Store
 from creative4u.errors import InputError
+from creative4u.proxies import ask_directly
 from creative4u.selector.judge import PairRequest
 
 MAX_UPLOAD = "20mb"
@@ -83,6 +84,7 @@ def start(judge: Judges, store: Store, host: str = "127.0.0.1",
     uploads = tempfile.mkdtemp(prefix="creative4u-")
     atexit.register(shutil.rmtree, uploads, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = uploads
+    ask_directly(host)  # Gradio calls its own address before it says that it is ready
     page = build(judge, store, moon, ctr)
     try:
         page.launch(

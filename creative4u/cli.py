@@ -115,6 +115,9 @@ def page(
     Example: `creative4u app --port 7861`
     """
     with quiet():
+        from creative4u.proxies import check_kinds
+
+        check_kinds()  # Gradio makes its clients when it is imported
         from app.page import main as open_page
 
         open_page(host, port, model, store)
@@ -129,4 +132,7 @@ app.add_typer(cli_bench.app, name="bench")
 
 def main() -> None:
     """The console script."""
+    from creative4u.proxies import ask_directly
+
+    ask_directly()
     app()

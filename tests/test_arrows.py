@@ -18,7 +18,9 @@ FILES = sorted(
     if "__pycache__" not in path.parts
 )
 APART = {"selector", "moon", "ctr"}  # rooms of the library that never import each other
-BASE = {"backbone", "images", "metrics", "schema", "errors", "image_statistics"}
+BASE = {
+    "backbone", "images", "metrics", "schema", "errors", "image_statistics", "proxies",
+}  # fmt: skip
 ONLY_IN = {
     "trl": ("rft",),
     "gradio": ("app",),

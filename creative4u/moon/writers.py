@@ -15,6 +15,7 @@ import numpy as np
 from creative4u.errors import BackendError, InputError
 from creative4u.moon.augment import Writer, rule_writer
 from creative4u.moon.items import Item
+from creative4u.proxies import http_client
 
 MOST = 200  # characters of a title
 
@@ -45,7 +46,8 @@ class ServerWriter:
             "seed": int(random.integers(2**31)),
         }
         try:
-            answer = httpx.post(f"{self.url}/chat/completions", json=body, timeout=self.seconds)
+            with http_client([self.url], timeout=self.seconds) as client:
+                answer = client.post(f"{self.url}/chat/completions", json=body)
             answer.raise_for_status()
             said = str(answer.json()["choices"][0]["message"]["content"])
         except (httpx.HTTPError, KeyError, IndexError, TypeError, ValueError) as error:
