@@ -101,9 +101,9 @@ def start(judge: Judges, store: Store, host: str = "127.0.0.1",
 def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = None,
          store: str | None = None) -> None:
     """Load the judge, then serve the page until Ctrl+C. `store` is an SQLAlchemy URL."""
-    from creative4u.selector.load import load_judge  # torch: only when a page is really served
+    from creative4u.selector.load import start_judge  # torch: only when a page is really served
 
-    judge = load_judge(model)
+    judge = start_judge(model)
     blank = Image.new("RGB", (224, 224), "white")
     judge.shown(PairRequest(blank, blank, "product", ("product",)))  # all that looks is loaded
     page = start(judge, Store(store), host, port, load_moon(), Ctr())

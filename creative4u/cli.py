@@ -50,10 +50,11 @@ def select(
         pictures = load_image(image_a), load_image(image_b)
         words = clean_request(title, query or ())
         from creative4u.selector.judge import PairRequest
-        from creative4u.selector.load import load_judge
+        from creative4u.selector.load import start_judge
 
         request = PairRequest(*pictures, *words)
-        verdict = load_judge(model).select(request, both_orders=not one_order)
+        judge = start_judge(model, request=request)
+        verdict = judge.select(request, both_orders=not one_order)
     if json:
         print_json(verdict.model_dump(mode="json"))
     else:
@@ -82,9 +83,9 @@ def rank(
         check_size(len(images))
         pictures = [load_image(image) for image in images]
         words = clean_request(title, query or ())
-        from creative4u.selector.load import load_judge
+        from creative4u.selector.load import start_judge
 
-        judge = load_judge(model)
+        judge = start_judge(model)
         ranking = rank_creatives(judge, pictures, [str(image) for image in images], *words)
     if json:
         print_json(ranking)

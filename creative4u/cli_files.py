@@ -105,10 +105,10 @@ def judge(
                 )
             else:
                 from creative4u.selector.endpoints import Patience
-                from creative4u.selector.load import load_judge
+                from creative4u.selector.load import start_judge
 
                 waits = Patience(outage=patience)
-                judge_ = load_judge(*models, concurrency=concurrency, patience=waits)
+                judge_ = start_judge(*models, concurrency=concurrency, patience=waits)
             summary = judge_pairs(pairs, out, judge_, config)
     if to_batch is not None:
         answer(written, json)

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from creative4u.errors import InputError
 from creative4u.schema import CreativePair, Side
 from creative4u.selector.config import read_config
-from creative4u.selector.load import EMBEDDED, embedded_adapter, load_judge
+from creative4u.selector.load import load_judge
+from creative4u.selector.shipped import EMBEDDED, embedded_adapter
 from creative4u.serving.evaluate import read_verdicts
 from creative4u.serving.judge import BatchConfig, judge_pairs
 from rft.card import card

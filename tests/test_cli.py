@@ -70,7 +70,7 @@ class Brighter:
 def judge(monkeypatch: pytest.MonkeyPatch) -> Brighter:
     fake = Brighter()
     # the real one imports torch
-    loader = SimpleNamespace(load_judge=lambda *models, **options: fake)
+    loader = SimpleNamespace(start_judge=lambda *models, **options: fake)
     monkeypatch.setitem(sys.modules, "creative4u.selector.load", loader)
     return fake
 

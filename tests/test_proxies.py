@@ -32,7 +32,7 @@ import sys, types
 from fake_judge import FakeJudge
 judge = FakeJudge()
 judge.shown = lambda request: None
-sys.modules["creative4u.selector.load"] = types.SimpleNamespace(load_judge=lambda model: judge)
+sys.modules["creative4u.selector.load"] = types.SimpleNamespace(start_judge=lambda model: judge)
 """
 
 

@@ -9,26 +9,36 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL.Image import Image
 
-from creative4u.backbone.classifier import class_names, class_probabilities
-from creative4u.backbone.conse import ConSE
 from creative4u.backbone.ocr import read_lines
-from creative4u.backbone.saliency import look
 from creative4u.image_statistics import pixel_statistics
 from creative4u.images import image_hash
 from creative4u.selector.observations import TOP, Match
-from creative4u.selector.probe import Probe
+from creative4u.selector.probe import Probe, load_probe
+from creative4u.selector.shipped import embedded_adapter
+
+if TYPE_CHECKING:
+    from creative4u.backbone.conse import ConSE
 
 SALIENT = 0.4  # the map's values span 0.05 to 0.82 on real posters (STACK)
 RIM = 7  # pixels of the 224-pixel map that count as the picture's border
 KEPT = 4096  # image vectors remembered
 NAMES = 200  # class names that describe an image: told another product apart best (experiments)
 Array = npt.NDArray[np.float32]
+T = TypeVar("T")
+
+
+@functools.cache
+def evidence() -> ImageEvidence:
+    """The process's one ImageEvidence, with the shipped probe."""
+    return ImageEvidence(load_probe(embedded_adapter()))
 
 
 def degree(value: float, low: float, high: float) -> float:
@@ -67,9 +77,48 @@ class ImageEvidence:
     """The judge's Evidence on the embedded helpers; `probe` rates images where it is asked."""
 
     def __init__(self, probe: Probe | None = None) -> None:
-        self.bridge = ConSE(NAMES)
         self.probe = probe
         self._vectors: OrderedDict[str, Array] = OrderedDict()
+        self._begun: dict[tuple[str, ...], Future[Any]] = {}
+
+    @functools.cached_property
+    def bridge(self) -> ConSE:
+        from creative4u.backbone.conse import ConSE
+
+        return ConSE(NAMES)
+
+    def begin(self, images: Iterable[Image], texts: Sequence[str]) -> Callable[[], None]:
+        """Observe `images` in a thread, in one batch; the next call on the same ones takes it over.
+
+        Reading comes first: it needs no torch, which the caller may be importing meanwhile. What
+        is returned drops what has not begun yet.
+        """
+        new = {image_hash(image): image for image in images}
+        pictures = list(new.values())
+        pool = ThreadPoolExecutor(1, "creative4u evidence")
+        self._begun = {
+            ("read", *new): pool.submit(read_lines, pictures),
+            ("looks_like", *new): pool.submit(self._looks_like, pictures),
+            ("seen", *new): pool.submit(self._seen, pictures, True),
+            ("words",): pool.submit(lambda: [self._words(text) for text in texts]),
+        }
+
+        def drop() -> None:
+            self._begun = {}
+            pool.shutdown(wait=False, cancel_futures=True)
+
+        return drop
+
+    def _taken(self, name: str, images: Sequence[Image], look: Callable[[], T]) -> T:
+        """What `begin` found, or what `look` finds now."""
+        if not self._begun:
+            return look()
+        found = self._begun.pop((name, *map(image_hash, images)), None)
+        if found is None:
+            wait(list(self._begun.values()))  # what it loads is not loaded twice
+            return look()
+        taken: T = found.result()
+        return taken
 
     def seen(
         self, images: Sequence[Image], probe: bool
@@ -79,6 +128,15 @@ class ImageEvidence:
         Measured are sharpness, light and contrast of the picture, and area, centring and border
         contact of its subject.
         """
+        if not probe:
+            return self._seen(images, False)
+        return self._taken("seen", images, lambda: self._seen(images, True))
+
+    def _seen(
+        self, images: Sequence[Image], probe: bool
+    ) -> list[tuple[dict[str, float], dict[str, float]]]:
+        from creative4u.backbone.saliency import look
+
         tokens, maps = look(images)
         none: list[dict[str, float]] = [{} for _ in images]
         probed = self.probe.degrees(tokens) if probe and self.probe is not None else none
@@ -89,6 +147,11 @@ class ImageEvidence:
 
     def looks_like(self, images: Sequence[Image]) -> list[str]:
         """The classifier's likeliest class name of each image; its vectors are kept for `match`."""
+        return self._taken("looks_like", images, lambda: self._looks_like(images))
+
+    def _looks_like(self, images: Sequence[Image]) -> list[str]:
+        from creative4u.backbone.classifier import class_names, class_probabilities
+
         probabilities = class_probabilities(images)
         for image, vector in zip(
             images, self.bridge.from_probabilities(probabilities), strict=True
@@ -100,10 +163,11 @@ class ImageEvidence:
 
     def read(self, images: Sequence[Image]) -> list[tuple[str, ...]]:
         """The legible lines of text on each image."""
-        return read_lines(images)
+        return self._taken("read", images, lambda: read_lines(images))
 
     def match(self, image: Image, title: str, queries: tuple[str, ...]) -> Match:
         """How near the image is to the title, and to the nearest of the queries (cosine, ConSE)."""
+        self._taken("words", (), list)
         key = image_hash(image)
         if key not in self._vectors:
             self.looks_like([image])

@@ -1,48 +1,31 @@
 """A model's name in, a Judge out; the weights are loaded once per process.
 
 Nothing: the embedded Creative4U-160M. A local folder or a hub id: loaded with transformers.
-`http://...`: any OpenAI-compatible server.
+`http://...`: any OpenAI-compatible server, for which no weights and no transformers are loaded.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from importlib import resources
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from peft import PeftModel
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from PIL import Image
 
-from creative4u.backbone.feature_cache import cache_vision
-from creative4u.backbone.names import base_folder
+from creative4u.backbone.wheels import WHEELS
 from creative4u.errors import InputError
+from creative4u.images import MIN_SIDE
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
 from creative4u.selector.drafts import UsualLines, read_usual_lines
 from creative4u.selector.endpoints import Patience, is_url
-from creative4u.selector.evidence import ImageEvidence
-from creative4u.selector.half import halved
-from creative4u.selector.judge import Judge
-from creative4u.selector.local import LocalBackend
+from creative4u.selector.evidence import evidence
+from creative4u.selector.judge import Judge, PairRequest
 from creative4u.selector.openai_backend import CONCURRENCY, OpenAIBackend
-from creative4u.selector.probe import load_probe
 from creative4u.selector.prompts_only import PromptsOnly
-
-EMBEDDED = "Creative4U-160M"
-
-
-def embedded_adapter() -> Path:
-    """The folder of the shipped adapter, inside the package."""
-    with resources.as_file(resources.files("creative4u.selector") / "weights") as folder:
-        return folder
-
-
-@functools.cache
-def evidence() -> ImageEvidence:
-    """The process's one ImageEvidence, with the shipped probe."""
-    return ImageEvidence(load_probe(embedded_adapter()))
+from creative4u.selector.shipped import EMBEDDED, embedded_adapter
+from creative4u.selector.start import beginning, import_transformers
 
 
 @functools.cache
@@ -62,6 +45,9 @@ def load_judge(
         return _served((model, *others), concurrency, patience)
     if others:
         raise InputError("more than one model: several are allowed only as http://... addresses")
+    from creative4u.backbone.names import base_folder
+    from creative4u.selector.half import halved
+
     folder = embedded_adapter() if model is None else Path(model)
     if (folder / "adapter_config.json").exists():
         config = read_config(folder)
@@ -72,6 +58,44 @@ def load_judge(
         loaded, processor = _loaded(source)
     name = EMBEDDED if model is None else str(model)
     return judge_of(halved(loaded), processor, name, config, read_usual_lines(folder))
+
+
+def start_judge(
+    model: str | None = None,
+    *others: str,
+    request: PairRequest | None = None,
+    concurrency: int = CONCURRENCY,
+    patience: Patience | None = None,
+) -> Judge:
+    """`load_judge` for a process that has just begun, in half the time.
+
+    What looks at images is loaded beside the language model, and where there is a `request` its
+    images are observed meanwhile. Nothing is done side by side while weights have to be fetched.
+    """
+    options: dict[str, Any] = {"concurrency": concurrency, "patience": patience}
+    if model is not None and is_url(model):
+        return load_judge(model, *others, **options)
+    with beginning():
+        drop = _observed_meanwhile(model, request)
+        try:
+            import_transformers()
+            return load_judge(model, *others, **options)
+        except BaseException:
+            drop()
+            raise
+
+
+def _observed_meanwhile(model: str | None, request: PairRequest | None) -> Callable[[], None]:
+    """Let the evidence begin where the judge asks for all of it; what is returned drops it."""
+    folder = embedded_adapter() if model is None else Path(model)
+    config = read_config(folder) if folder.is_dir() else PAPER
+    everything = config.observe == "probe" and config.match and config.read
+    if not (everything and all(wheel.folder.is_dir() for wheel in WHEELS.values())):
+        return lambda: None
+    if request is None:  # a blank image loads all that looks
+        blank = Image.new("RGB", (MIN_SIDE, MIN_SIDE), "white")
+        return evidence().begin([blank], ["product"])
+    return evidence().begin([request.image_a, request.image_b], [request.title, *request.queries])
 
 
 @functools.cache
@@ -88,6 +112,8 @@ def judge_of(
     model: Any, processor: Any, name: str, config: JudgeConfig, lines: UsualLines | None = None
 ) -> Judge:
     """A judge on a model that is already in memory; `lines` are what it usually says."""
+    from creative4u.selector.local import LocalBackend
+
     backend = LocalBackend(model.eval(), processor, name, config.image_side)
     backend.decoder.recall(lines or {})
     return Judge(backend, config, evidence())
@@ -110,12 +136,17 @@ def _served(urls: tuple[str, ...], concurrency: int, patience: Patience | None) 
 
 
 def _loaded(source: str) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
     dtype = "auto" if torch.cuda.is_available() else torch.float32
     model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype)
     return model, AutoProcessor.from_pretrained(source)
 
 
 def _adapted(folder: Path) -> tuple[Any, Any]:
+    from creative4u.backbone.feature_cache import cache_vision
+
     model, processor = merged(folder)
     cache_vision(model, None, capacity=256)  # both orders and every stage share a vision pass
     return model, processor
@@ -123,6 +154,9 @@ def _adapted(folder: Path) -> tuple[Any, Any]:
 
 def merged(folder: Path) -> tuple[Any, Any]:
     """Base and adapter, merged in memory: float32 sums, so that nothing drifts (test: 1e-3)."""
+    from creative4u.backbone.lora import merged_lora
+    from creative4u.backbone.names import base_folder
+
     base = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     model, processor = _loaded(base_folder(base["base_model_name_or_path"]))
-    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(), processor
+    return merged_lora(model, folder), processor

@@ -13,7 +13,8 @@ from creative4u.backbone.wheels import home
 from creative4u.errors import InputError
 from creative4u.selector import drafts
 from creative4u.selector.config import FILE_NAME
-from creative4u.selector.load import EMBEDDED, embedded_adapter, merged
+from creative4u.selector.load import merged
+from creative4u.selector.shipped import EMBEDDED, embedded_adapter
 from creative4u.serving.vllm_command import Servable
 
 KEPT = (FILE_NAME, drafts.FILE_NAME)  # what stands beside an adapter and beside the whole model

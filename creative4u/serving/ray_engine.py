@@ -85,7 +85,8 @@ class RayEngine:
     def model(self) -> str:
         """The name that the rows bear."""
         from creative4u.selector.endpoints import is_url
-        from creative4u.selector.load import EMBEDDED, load_judge
+        from creative4u.selector.load import load_judge
+        from creative4u.selector.shipped import EMBEDDED
 
         if self.models and is_url(self.models[0]):
             return load_judge(*self.models).model

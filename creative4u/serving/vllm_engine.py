@@ -17,8 +17,8 @@ from PIL.Image import Image
 from creative4u.errors import BackendError, Creative4UError
 from creative4u.selector.backend import Completion, OnText, Prompt
 from creative4u.selector.config import PAPER, read_config
+from creative4u.selector.evidence import evidence
 from creative4u.selector.judge import Judge
-from creative4u.selector.load import evidence
 from creative4u.selector.openai_chat import (
     LISTED,
     MAX_TOKENS,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from creative4u.images import load_image
-from creative4u.selector.load import evidence
+from creative4u.selector.evidence import evidence
 from creative4u.selector.observations import TOP
 from data.creative_pair.facts import DEGREES, Facts
 

@@ -11,12 +11,13 @@ from creative4u.selector.backend import Completion, Prompt
 from creative4u.selector.drafts import Drafts
 from creative4u.selector.guided import GuidedDecoder
 from creative4u.selector.half import half_pays
-from creative4u.selector.load import embedded_adapter, load_judge, merged
+from creative4u.selector.load import load_judge, merged
 from creative4u.selector.local import MOST_AT_ONCE, LocalBackend
 from creative4u.selector.observations import NAMES
 from creative4u.selector.parser import parse
 from creative4u.selector.prompt import comparison_messages
 from creative4u.selector.protocol import KEYS
+from creative4u.selector.shipped import embedded_adapter
 
 SEEN = (
     "size 6 whole 9 text 0 cover 0 clutter 0 dark 0 blur 0 props 0 frame 0 stand_out 7 sharp 5 "

@@ -26,7 +26,7 @@ import numpy as np
 
 from creative4u.errors import Creative4UError
 from creative4u.schema import Order, Verdict
-from creative4u.selector import load
+from creative4u.selector import half, load
 from creative4u.selector.backend import Completion
 from creative4u.selector.config import JudgeConfig, read_config
 from creative4u.selector.parser import parse
@@ -64,7 +64,7 @@ def ask(folder: Path, pairs: Path, limit: int, model: str | None) -> Any:
 def here(way: str, asked: Sequence[Asked], model: str | None, _: str) -> Iterator[list[Said]]:
     """The judge's own backend in this process."""
     if way == "here-float32":
-        load.halved = lambda loaded: loaded  # type: ignore[assignment,attr-defined]
+        half.halved = lambda loaded: loaded  # type: ignore[assignment]
         load.load_judge.cache_clear()
     backend: Any = load.load_judge(model).backend
     for batch in _batches(way, asked, 8):

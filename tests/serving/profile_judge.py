@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from creative4u.selector import load
+from creative4u.selector import half, load
 from creative4u.selector.packed import PackedRows
 from creative4u.serving.pairs import PairRow, read_pairs
 from creative4u.serving.verdict_row import request_of
@@ -43,7 +43,7 @@ def main(path: Path, count: int, options: Sequence[str]) -> dict[str, Any]:
 
     guided.PackedRows = Watched  # type: ignore[misc]
     if "float32" in options:
-        load.halved = lambda model: model  # type: ignore[assignment]
+        half.halved = lambda model: model  # type: ignore[assignment]
     if "undrafted" in options:
         guided.GuidedDecoder._draft = lambda *_: []  # type: ignore[method-assign]
     judge = load.load_judge()

@@ -1,0 +1,46 @@
+"""Begin a process that will judge: import what is used of transformers, in one go."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import sys
+from collections.abc import Iterator
+
+# of transformers' own imports: for assisted generation, and for the losses of object detectors
+UNUSED = ("sklearn", "scipy")
+TURN = 0.001  # seconds after which another thread may have the interpreter; Python's own is 0.005
+
+
+@contextlib.contextmanager
+def beginning() -> Iterator[None]:
+    """Inside, modules and weights are loaded without garbage collection and in short turns.
+
+    Nothing that is made while loading is garbage, but the collector looks through all of it again
+    and again. A thread that multiplies beside imports needs the interpreter often and shortly.
+    """
+    turn, collecting = sys.getswitchinterval(), gc.isenabled()
+    gc.disable()
+    sys.setswitchinterval(TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(turn)
+        gc.freeze()
+        if collecting:
+            gc.enable()
+
+
+def import_transformers() -> None:
+    """Import torch and transformers' Idefics3, but not what transformers imports for other uses.
+
+    That takes a fifth off the time. In this process transformers then goes without scikit-learn
+    and SciPy; everything else can import them as ever.
+    """
+    hidden = [name for name in UNUSED if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not to be found
+    try:
+        import transformers.models.idefics3.modeling_idefics3  # noqa: F401
+    finally:
+        for name in hidden:
+            del sys.modules[name]
