@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from creative4u import cli_bench, cli_ctr, cli_data, cli_files, cli_moon, cli_rft, cli_serve
-from creative4u.cli_door import print_json, quiet, verbs, working
+from creative4u.cli_door import LOADING, announced, print_json, quiet, verbs, working
 
 Title = Annotated[str, typer.Option("--title", help="The product title, as shoppers see it.")]
 Queries = Annotated[
@@ -50,10 +50,12 @@ def select(
         pictures = load_image(image_a), load_image(image_b)
         words = clean_request(title, query or ())
         from creative4u.selector.judge import PairRequest
-        from creative4u.selector.load import start_judge
 
         request = PairRequest(*pictures, *words)
-        judge = start_judge(model, request=request)
+        with announced(LOADING):
+            from creative4u.selector.load import start_judge
+
+            judge = start_judge(model, request=request)
         verdict = judge.select(request, both_orders=not one_order)
     if json:
         print_json(verdict.model_dump(mode="json"))
@@ -83,9 +85,10 @@ def rank(
         check_size(len(images))
         pictures = [load_image(image) for image in images]
         words = clean_request(title, query or ())
-        from creative4u.selector.load import start_judge
+        with announced(LOADING):
+            from creative4u.selector.load import start_judge
 
-        judge = start_judge(model)
+            judge = start_judge(model)
         ranking = rank_creatives(judge, pictures, [str(image) for image in images], *words)
     if json:
         print_json(ranking)
@@ -115,7 +118,7 @@ def page(
 
     Example: `creative4u app --port 7861`
     """
-    with quiet():
+    with quiet(), announced("loading the page and its judge ..."):
         from creative4u.proxies import check_kinds
 
         check_kinds()  # Gradio makes its clients when it is imported

@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from creative4u.errors import Creative4UError
 
 SOME_ROWS_FAILED = 3
 STOPPED = 130  # what shells report for Ctrl-C
+LOADING = "loading the judge ..."
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer does not export its name
 
 
@@ -115,6 +117,18 @@ def working() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+@contextlib.contextmanager
+def announced(line: str, after: float = 1.0) -> Iterator[None]:
+    """Say `line` where the inside takes longer than `after` seconds."""
+    timer = threading.Timer(after, say, [line])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _told(value: Any) -> str:

@@ -13,7 +13,16 @@ from typing import Annotated, Any
 
 import typer
 
-from creative4u.cli_door import SOME_ROWS_FAILED, STOPPED, answer, print_json, say, working
+from creative4u.cli_door import (
+    LOADING,
+    SOME_ROWS_FAILED,
+    STOPPED,
+    announced,
+    answer,
+    print_json,
+    say,
+    working,
+)
 
 
 class Where(StrEnum):
@@ -105,10 +114,12 @@ def judge(
                 )
             else:
                 from creative4u.selector.endpoints import Patience
-                from creative4u.selector.load import start_judge
 
                 waits = Patience(outage=patience)
-                judge_ = start_judge(*models, concurrency=concurrency, patience=waits)
+                with announced(LOADING):
+                    from creative4u.selector.load import start_judge
+
+                    judge_ = start_judge(*models, concurrency=concurrency, patience=waits)
             summary = judge_pairs(pairs, out, judge_, config)
     if to_batch is not None:
         answer(written, json)

@@ -7,6 +7,7 @@ import json
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from creative4u.cli import app
-from creative4u.cli_door import answer
+from creative4u.cli_door import announced, answer
 from creative4u.errors import BackendError, Creative4UError
 from creative4u.schema import OrderVerdict, ProtocolAnswers, Verdict
 from creative4u.selector.judge import PairRequest
@@ -266,3 +267,18 @@ def test_help_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_takes_long_is_announced_on_standard_error(
+    capsys: pytest.CaptureFixture[str]
+) -> None:
+    with announced("loading", after=60.0):
+        pass
+    err = ""
+    with announced("loading the judge", after=0.0):
+        for _ in range(1000):
+            err += capsys.readouterr().err
+            if err.endswith("\n"):
+                break
+            time.sleep(0.01)
+    assert err == "loading the judge\n"

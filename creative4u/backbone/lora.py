@@ -54,14 +54,13 @@ def merged_lora(model: Any, folder: Path) -> Any:
     with torch.no_grad():
         for full, tensor in state.items():
             name = full.removeprefix(PREFIX)
-            if name.endswith(UP):
-                continue
             if name.endswith(DOWN):
                 weight = known[name.removesuffix(DOWN) + ".weight"]  # (out, in)
                 up = state[full.removesuffix(DOWN) + UP].to(weight)  # (out, r)
-                weight.add_((up @ tensor.to(weight)) * scale)
-            else:
-                known[name].copy_(tensor)
+                delta = (up @ tensor.to(weight)).mul_(scale)
+                weight.data = delta.add_(weight)  # in place would copy the file's mapped pages
+            elif not name.endswith(UP):
+                known[name].data = tensor.to(known[name])
     return model
 
 

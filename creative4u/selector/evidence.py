@@ -79,7 +79,8 @@ class ImageEvidence:
     def __init__(self, probe: Probe | None = None) -> None:
         self.probe = probe
         self._vectors: OrderedDict[str, Array] = OrderedDict()
-        self._begun: dict[tuple[str, ...], Future[Any]] = {}
+        self._pool = ThreadPoolExecutor(1, "creative4u evidence")
+        self._ahead: dict[tuple[str, ...], Future[Any]] = {}
 
     @functools.cached_property
     def bridge(self) -> ConSE:
@@ -87,35 +88,40 @@ class ImageEvidence:
 
         return ConSE(NAMES)
 
-    def begin(self, images: Iterable[Image], texts: Sequence[str]) -> Callable[[], None]:
-        """Observe `images` in a thread, in one batch; the next call on the same ones takes it over.
+    def read_ahead(self, images: Iterable[Image]) -> None:
+        """Read `images` in a thread, in one batch; the next `read` of the same ones takes it over.
 
-        Reading comes first: it needs no torch, which the caller may be importing meanwhile. What
-        is returned drops what has not begun yet.
+        Of all that looks this alone needs no torch, which may be imported meanwhile.
+        """
+        new = {image_hash(image): image for image in images}
+        self._ahead["read", *new] = self._pool.submit(read_lines, list(new.values()))
+
+    def look_ahead(self, images: Iterable[Image], texts: Sequence[str]) -> None:
+        """The same for all else that is seen in `images`, and for the vectors of `texts`.
+
+        To be called after `load.import_all`, for imports in two threads can meet half-way.
         """
         new = {image_hash(image): image for image in images}
         pictures = list(new.values())
-        pool = ThreadPoolExecutor(1, "creative4u evidence")
-        self._begun = {
-            ("read", *new): pool.submit(read_lines, pictures),
-            ("looks_like", *new): pool.submit(self._looks_like, pictures),
-            ("seen", *new): pool.submit(self._seen, pictures, True),
-            ("words",): pool.submit(lambda: [self._words(text) for text in texts]),
+        self._ahead |= {
+            ("looks_like", *new): self._pool.submit(self._looks_like, pictures),
+            ("seen", *new): self._pool.submit(self._seen, pictures, True),
+            ("words",): self._pool.submit(lambda: [self._words(text) for text in texts]),
         }
 
-        def drop() -> None:
-            self._begun = {}
-            pool.shutdown(wait=False, cancel_futures=True)
-
-        return drop
+    def drop_ahead(self) -> None:
+        """Leave out what was to be done ahead and has not begun yet."""
+        for future in self._ahead.values():
+            future.cancel()
+        self._ahead = {}
 
     def _taken(self, name: str, images: Sequence[Image], look: Callable[[], T]) -> T:
-        """What `begin` found, or what `look` finds now."""
-        if not self._begun:
+        """What was found ahead, or what `look` finds now."""
+        if not self._ahead:
             return look()
-        found = self._begun.pop((name, *map(image_hash, images)), None)
+        found = self._ahead.pop((name, *map(image_hash, images)), None)
         if found is None:
-            wait(list(self._begun.values()))  # what it loads is not loaded twice
+            wait(list(self._ahead.values()))  # what it loads is not loaded twice
             return look()
         taken: T = found.result()
         return taken

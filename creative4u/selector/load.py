@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL.Image import Image
+from PIL.Image import new as new_image
 
 from creative4u.backbone.wheels import WHEELS
 from creative4u.errors import InputError
@@ -25,7 +25,7 @@ from creative4u.selector.judge import Judge, PairRequest
 from creative4u.selector.openai_backend import CONCURRENCY, OpenAIBackend
 from creative4u.selector.prompts_only import PromptsOnly
 from creative4u.selector.shipped import EMBEDDED, embedded_adapter
-from creative4u.selector.start import beginning, import_transformers
+from creative4u.selector.start import beginning, import_all
 
 
 @functools.cache
@@ -76,26 +76,34 @@ def start_judge(
     if model is not None and is_url(model):
         return load_judge(model, *others, **options)
     with beginning():
-        drop = _observed_meanwhile(model, request)
+        images, texts = _to_observe(model, request)
         try:
-            import_transformers()
+            if images:
+                evidence().read_ahead(images)
+            import_all()
+            if images:
+                evidence().look_ahead(images, texts)
             return load_judge(model, *others, **options)
         except BaseException:
-            drop()
+            evidence().drop_ahead()
             raise
 
 
-def _observed_meanwhile(model: str | None, request: PairRequest | None) -> Callable[[], None]:
-    """Let the evidence begin where the judge asks for all of it; what is returned drops it."""
+def _to_observe(
+    model: str | None, request: PairRequest | None
+) -> tuple[tuple[Image, ...], tuple[str, ...]]:
+    """Images and texts that load all that looks; none where the judge does not need all of it.
+
+    None either where weights have to be fetched first: a progress bar at a time.
+    """
     folder = embedded_adapter() if model is None else Path(model)
     config = read_config(folder) if folder.is_dir() else PAPER
     everything = config.observe == "probe" and config.match and config.read
     if not (everything and all(wheel.folder.is_dir() for wheel in WHEELS.values())):
-        return lambda: None
-    if request is None:  # a blank image loads all that looks
-        blank = Image.new("RGB", (MIN_SIDE, MIN_SIDE), "white")
-        return evidence().begin([blank], ["product"])
-    return evidence().begin([request.image_a, request.image_b], [request.title, *request.queries])
+        return (), ()
+    if request is None:
+        return (new_image("RGB", (MIN_SIDE, MIN_SIDE), "white"),), ("product",)
+    return (request.image_a, request.image_b), (request.title, *request.queries)
 
 
 @functools.cache

@@ -9,30 +9,27 @@ from collections.abc import Iterator
 
 # of transformers' own imports: for assisted generation, and for the losses of object detectors
 UNUSED = ("sklearn", "scipy")
-TURN = 0.001  # seconds after which another thread may have the interpreter; Python's own is 0.005
 
 
 @contextlib.contextmanager
 def beginning() -> Iterator[None]:
-    """Inside, modules and weights are loaded without garbage collection and in short turns.
+    """Inside, modules and weights are loaded without garbage collection.
 
-    Nothing that is made while loading is garbage, but the collector looks through all of it again
-    and again. A thread that multiplies beside imports needs the interpreter often and shortly.
+    Little that is made while loading is garbage, but the collector looks through all of it again
+    and again; it does not later either.
     """
-    turn, collecting = sys.getswitchinterval(), gc.isenabled()
+    collecting = gc.isenabled()
     gc.disable()
-    sys.setswitchinterval(TURN)
     try:
         yield
     finally:
-        sys.setswitchinterval(turn)
         gc.freeze()
         if collecting:
             gc.enable()
 
 
-def import_transformers() -> None:
-    """Import torch and transformers' Idefics3, but not what transformers imports for other uses.
+def import_all() -> None:
+    """Import what judges and what looks, but not what transformers imports for other uses.
 
     That takes a fifth off the time. In this process transformers then goes without scikit-learn
     and SciPy; everything else can import them as ever.
@@ -40,7 +37,12 @@ def import_transformers() -> None:
     hidden = [name for name in UNUSED if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not to be found
     try:
-        import transformers.models.idefics3.modeling_idefics3  # noqa: F401
+        import transformers.models.idefics3.modeling_idefics3
+        import transformers.models.idefics3.processing_idefics3  # noqa: F401
+
+        import creative4u.backbone.conse
+        import creative4u.backbone.saliency
+        import creative4u.selector.local  # noqa: F401
     finally:
         for name in hidden:
             del sys.modules[name]
