@@ -99,7 +99,7 @@ class ImageEvidence:
     def look_ahead(self, images: Iterable[Image], texts: Sequence[str]) -> None:
         """The same for all else that is seen in `images`, and for the vectors of `texts`.
 
-        To be called after `load.import_all`, for imports in two threads can meet half-way.
+        To be called after `start.import_all`: imports in two threads can meet half-way.
         """
         new = {image_hash(image): image for image in images}
         pictures = list(new.values())
@@ -122,6 +122,7 @@ class ImageEvidence:
         found = self._ahead.pop((name, *map(image_hash, images)), None)
         if found is None:
             wait(list(self._ahead.values()))  # what it loads is not loaded twice
+            self._ahead = {}
             return look()
         taken: T = found.result()
         return taken

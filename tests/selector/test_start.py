@@ -60,6 +60,7 @@ def test_other_images_are_read_when_asked_for(reader: Reader) -> None:
     seeing.read_ahead([RED])
     assert seeing.read([BLUE]) == [("(0, 0, 255)",)]
     assert reader.asked == [(1, False), (1, True)]
+    assert seeing._ahead == {}  # what was loaded for is loaded
 
 
 def test_an_error_is_raised_where_the_answer_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
