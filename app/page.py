@@ -19,6 +19,7 @@ from app.moon_panel import Moon, load_moon
 from app.visitors.upload_guard import Guard
 from app.visitors.uploads import MAX_UPLOAD, VisitorFiles
 from creative4u.errors import InputError
+from creative4u.proxies import ask_directly
 from creative4u.schema import Dtype
 from creative4u.selector.judge import PairRequest
 from creative4u.serving.server.signals import stopping_signals
@@ -75,6 +76,7 @@ def start(judge: Judges, store: Store, files: VisitorFiles, host: str = "127.0.0
 
     Raises InputError where the address or the port is not free.
     """
+    ask_directly(host)  # Gradio calls its own address before it says that it is ready
     page = build(judge, store, files, moon, ctr)
     try:
         page.launch(
@@ -117,9 +119,9 @@ def main(host: str = "127.0.0.1", port: int | None = None, model: str | None = N
          store: str | None = None, dtype: Dtype = "auto") -> None:
     """Load the judge, then serve the page until Ctrl+C. `store` is an SQLAlchemy URL."""
     check_port(host, port)  # before the model is loaded
-    from creative4u.selector.loading import load_judge  # torch: only when a page is really served
+    from creative4u.selector.loading import start_judge  # torch: only when a page is really served
 
-    judge = load_judge(model, dtype=dtype)
+    judge = start_judge(model, dtype=dtype)
     blank = Image.new("RGB", (224, 224), "white")
     judge.evidence(PairRequest(blank, blank, "product", ("product",)))  # all that looks is loaded
     serve(judge, Store(store), host, port, load_moon(), Ctr())

@@ -22,7 +22,7 @@ FILES = sorted(
 APART = {"selector", "moon", "ctr"}  # rooms of the library that never import each other
 BASE = {
     "backbone", "files", "images", "metrics", "schema", "errors", "image_statistics",
-    "bradley_terry", "log_import", "user_paths", "overrides",
+    "bradley_terry", "log_import", "user_paths", "overrides", "proxies",
 }  # fmt: skip
 ONLY_IN = {
     "trl": ("rft",),

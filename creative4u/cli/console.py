@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ Dtype = Annotated[
         "changes a verdict."
     ),
 ]
+LOADING = "loading the judge ..."
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer does not export its name
 
 
@@ -182,6 +184,18 @@ def working() -> Iterator[None]:
 def _printable(text: str) -> str:
     """The text with what UTF-8 cannot write (a path that is none) as escapes, as in JSON."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+@contextlib.contextmanager
+def announced(line: str, after: float = 1.0) -> Iterator[None]:
+    """Say `line` where the inside takes longer than `after` seconds."""
+    timer = threading.Timer(after, say, [line])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _told(value: Any) -> str:

@@ -14,9 +14,11 @@ from typing import Annotated, Any
 import typer
 
 from creative4u.cli.console import (
+    LOADING,
     SOME_ROWS_FAILED,
     STOPPED,
     Dtype,
+    announced,
     answer,
     print_json,
     say,
@@ -116,12 +118,14 @@ def judge(
                 )
             else:
                 from creative4u.selector.backends.server_pool import Patience
-                from creative4u.selector.loading import load_judge
 
                 waits = Patience(outage=patience)
-                judge_ = load_judge(
-                    *models, concurrency=concurrency, patience=waits, dtype=dtype
-                )
+                with announced(LOADING):
+                    from creative4u.selector.loading import start_judge
+
+                    judge_ = start_judge(
+                        *models, concurrency=concurrency, patience=waits, dtype=dtype
+                    )
             summary = judge_pairs(pairs, out, judge_, config)
     if to_batch is not None:
         answer(written, json)

@@ -13,7 +13,7 @@ import typer
 
 from creative4u.cli import bench, data, moon, rft, serve
 from creative4u.cli import judge as judge_verbs
-from creative4u.cli.console import Dtype, print_json, quiet, verbs, working
+from creative4u.cli.console import LOADING, Dtype, announced, print_json, quiet, verbs, working
 from creative4u.cli.ctr import verbs as ctr
 
 Title = Annotated[str, typer.Option("--title", help="The product title, as shoppers see it.")]
@@ -52,10 +52,13 @@ def select(
         pictures = load_image(image_a), load_image(image_b)
         words = clean_request(title, query or ())
         from creative4u.selector.judge import PairRequest
-        from creative4u.selector.loading import load_judge
 
         request = PairRequest(*pictures, *words)
-        verdict = load_judge(model, dtype=dtype).select(request, both_orders=not one_order)
+        with announced(LOADING):
+            from creative4u.selector.loading import start_judge
+
+            judge = start_judge(model, request=request, dtype=dtype)
+        verdict = judge.select(request, both_orders=not one_order)
     if json:
         print_json(verdict.model_dump(mode="json"))
     else:
@@ -85,9 +88,10 @@ def rank(
         check_size(len(images))
         pictures = [load_image(image) for image in images]
         words = clean_request(title, query or ())
-        from creative4u.selector.loading import load_judge
+        with announced(LOADING):
+            from creative4u.selector.loading import start_judge
 
-        judge = load_judge(model, dtype=dtype)
+            judge = start_judge(model, dtype=dtype)
         ranking = rank_creatives(judge, pictures, images, *words)
     if json:
         print_json(ranking)
@@ -118,7 +122,10 @@ def page(
 
     Example: `creative4u app --port 7861`
     """
-    with quiet():
+    with quiet(), announced("loading the page and its judge ..."):
+        from creative4u.proxies import check_kinds
+
+        check_kinds()  # Gradio makes its clients when it is imported
         from app.page import main as open_page
 
         open_page(host, port, model, store, dtype)
@@ -133,4 +140,7 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> None:
     """The console script."""
+    from creative4u.proxies import ask_directly
+
+    ask_directly()
     app()

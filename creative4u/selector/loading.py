@@ -1,7 +1,7 @@
 """Load a judge by its model's name, once a process.
 
 Nothing: the embedded Creative4U-160M. A local folder or a hub id: loaded with transformers.
-`http://...`: any OpenAI-compatible server.
+`http://...`: any OpenAI-compatible server, for which no weights and no transformers are loaded.
 """
 
 from __future__ import annotations
@@ -9,49 +9,32 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
-from peft import PeftModel
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from PIL.Image import Image
+from PIL.Image import new as new_image
 
-from creative4u.backbone.feature_cache import cache_vision
-from creative4u.backbone.names import base_folder
+from creative4u.backbone.wheels import WHEELS
 from creative4u.errors import InputError
 from creative4u.files.origin import file_hash
+from creative4u.images import MIN_SIDE
 from creative4u.schema import Dtype
-from creative4u.selector.backends.local import LocalBackend
 from creative4u.selector.backends.openai_server import CONCURRENCY, OpenAIBackend
 from creative4u.selector.backends.prompt_only import PromptsOnly
 from creative4u.selector.backends.server_pool import Patience, is_url
 from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_config
-from creative4u.selector.decoding.batch_invariant import arithmetic_of, invariant
 from creative4u.selector.decoding.speculation import UsualLines, read_usual_lines
-from creative4u.selector.evidence.image_evidence import EvidenceExtractor
+from creative4u.selector.evidence.image_evidence import evidence
 from creative4u.selector.evidence.linear_probe import FILE_NAME as PROBE
-from creative4u.selector.evidence.linear_probe import load_probe
-from creative4u.selector.judge import Judge
-
-EMBEDDED = "Creative4U-160M"
-
-
-def embedded_adapter() -> Path:
-    """The folder of the shipped adapter, inside the package."""
-    with resources.as_file(resources.files("creative4u.selector") / "weights") as folder:
-        return folder
+from creative4u.selector.judge import Judge, PairRequest
+from creative4u.backbone.names import EMBEDDED, embedded_adapter
+from creative4u.selector.start import beginning, import_all
 
 
 def evidence_hash() -> str:
     """32 hex digits that name the weights by which `evidence` rates images."""
     return file_hash(embedded_adapter() / PROBE)
-
-
-@functools.cache
-def evidence() -> EvidenceExtractor:
-    """The process's one EvidenceExtractor, with the shipped probe."""
-    return EvidenceExtractor(load_probe(embedded_adapter()))
 
 
 @functools.cache
@@ -75,6 +58,10 @@ def load_judge(
         return _served((model, *others), concurrency, patience)
     if others:
         raise InputError("more than one model: several are allowed only as http://... addresses")
+    from creative4u.backbone.feature_cache import cache_vision
+    from creative4u.backbone.names import base_folder
+    from creative4u.selector.decoding.batch_invariant import invariant
+
     folder = embedded_adapter() if model is None else Path(model)
     if (folder / "adapter_config.json").exists():
         config = read_config(folder)
@@ -87,6 +74,53 @@ def load_judge(
         cache_vision(loaded, None, capacity=256)  # one pass an image, in both orders and alone
     name = EMBEDDED if model is None else str(model)
     return judge_of(invariant(loaded, dtype), processor, name, config, read_usual_lines(folder))
+
+
+def start_judge(
+    model: str | None = None,
+    *others: str,
+    request: PairRequest | None = None,
+    concurrency: int = CONCURRENCY,
+    patience: Patience | None = None,
+    dtype: Dtype = "auto",
+) -> Judge:
+    """`load_judge` for a process that has just begun, in half the time.
+
+    What looks at images is loaded beside the language model, and where there is a `request` its
+    images are observed meanwhile. Nothing is done side by side while weights have to be fetched.
+    """
+    options: dict[str, Any] = {"concurrency": concurrency, "patience": patience, "dtype": dtype}
+    if model is not None and is_url(model):
+        return load_judge(model, *others, **options)
+    with beginning():
+        images, texts = _to_observe(model, request)
+        try:
+            if images:
+                evidence().read_ahead(images)
+            import_all()
+            if images:
+                evidence().look_ahead(images, texts)
+            return load_judge(model, *others, **options)
+        except BaseException:
+            evidence().drop_ahead()
+            raise
+
+
+def _to_observe(
+    model: str | None, request: PairRequest | None
+) -> tuple[tuple[Image, ...], tuple[str, ...]]:
+    """Images and texts that load all that looks; none where the judge does not need all of it.
+
+    None either where weights have to be fetched first: a progress bar at a time.
+    """
+    folder = embedded_adapter() if model is None else Path(model)
+    config = read_config(folder) if folder.is_dir() else PAPER
+    everything = config.observe == "probe" and config.use_title_match and config.use_ocr
+    if not (everything and all(wheel.folder.is_dir() for wheel in WHEELS.values())):
+        return (), ()
+    if request is None:
+        return (new_image("RGB", (MIN_SIDE, MIN_SIDE), "white"),), ("product",)
+    return (request.image_a, request.image_b), (request.title, *request.queries)
 
 
 @functools.cache
@@ -103,6 +137,9 @@ def judge_of(
     model: Any, processor: Any, name: str, config: JudgeConfig, lines: UsualLines | None = None
 ) -> Judge:
     """A judge on a model that is already in memory; `lines` are what it usually says."""
+    from creative4u.selector.backends.local import LocalBackend
+    from creative4u.selector.decoding.batch_invariant import arithmetic_of
+
     backend = LocalBackend(model.eval(), processor, name, config.image_side)
     backend.decoder.recall(lines or {})
     return Judge(backend, config, evidence(), arithmetic_of(model))
@@ -125,6 +162,9 @@ def _served(urls: tuple[str, ...], concurrency: int, patience: Patience | None) 
 
 
 def _loaded(source: str, dtype: Dtype) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
     kind: Any = dtype if torch.cuda.is_available() else torch.float32  # `batch_invariant` rounds
     try:
         model = AutoModelForImageTextToText.from_pretrained(source, dtype=kind)
@@ -135,6 +175,9 @@ def _loaded(source: str, dtype: Dtype) -> tuple[Any, Any]:
 
 def merged(folder: Path, dtype: Dtype = "auto") -> tuple[Any, Any]:
     """Base and adapter, merged in memory: float32 sums, so that nothing drifts (test: 1e-3)."""
+    from creative4u.selector.lora import merged_lora
+    from creative4u.backbone.names import base_folder
+
     base = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     model, processor = _loaded(base_folder(base["base_model_name_or_path"]), dtype)
-    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(), processor
+    return merged_lora(model, folder), processor

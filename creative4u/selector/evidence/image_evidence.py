@@ -9,27 +9,36 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL.Image import Image
 
-from creative4u.backbone.classifier import class_names, class_probabilities
-from creative4u.backbone.conse import ConSE
 from creative4u.backbone.ocr import read_lines
-from creative4u.backbone.saliency import look
-from creative4u.backbone.threads import running
 from creative4u.image_statistics import pixel_statistics
 from creative4u.images import image_hash
-from creative4u.selector.evidence.linear_probe import Probe
+from creative4u.selector.evidence.linear_probe import Probe, load_probe
 from creative4u.selector.evidence.properties import TOP, Match
+from creative4u.backbone.names import embedded_adapter
+
+if TYPE_CHECKING:
+    from creative4u.backbone.conse import ConSE
 
 SALIENT = 0.4  # the map's values span 0.05 to 0.82 on real posters
 RIM = 7  # pixels of the 224-pixel map that count as the picture's border
 KEPT = 4096  # image vectors remembered
 NAMES = 200  # class names that describe an image: told another product apart best (experiments)
 Array = npt.NDArray[np.float32]
+T = TypeVar("T")
+
+
+@functools.cache
+def evidence() -> EvidenceExtractor:
+    """The process's one EvidenceExtractor, with the shipped probe."""
+    return EvidenceExtractor(load_probe(embedded_adapter()))
 
 
 def degree(value: float, low: float, high: float) -> float:
@@ -68,9 +77,55 @@ class EvidenceExtractor:
     """The judge's Extractor on the embedded helpers; `probe` rates images where it is asked."""
 
     def __init__(self, probe: Probe | None = None) -> None:
-        self.bridge = ConSE(NAMES)
         self.probe = probe
         self._vectors: OrderedDict[str, Array] = OrderedDict()
+        self._pool = ThreadPoolExecutor(1, "creative4u evidence")
+        self._ahead: dict[tuple[str, ...], Future[Any]] = {}
+
+    @functools.cached_property
+    def bridge(self) -> ConSE:
+        from creative4u.backbone.conse import ConSE
+
+        return ConSE(NAMES)
+
+    def read_ahead(self, images: Iterable[Image]) -> None:
+        """Read `images` in a thread, in one batch; the next `read` of the same ones takes it over.
+
+        Of all that looks this alone needs no torch, which may be imported meanwhile.
+        """
+        new = {image_hash(image): image for image in images}
+        self._ahead["read", *new] = self._pool.submit(read_lines, list(new.values()))
+
+    def look_ahead(self, images: Iterable[Image], texts: Sequence[str]) -> None:
+        """The same for all else that is seen in `images`, and for the vectors of `texts`.
+
+        To be called after `start.import_all`: imports in two threads can meet half-way.
+        """
+        new = {image_hash(image): image for image in images}
+        pictures = list(new.values())
+        self._ahead |= {
+            ("classify", *new): self._pool.submit(self._classify, pictures),
+            ("seen", *new): self._pool.submit(self._seen, pictures, True),
+            ("words",): self._pool.submit(lambda: [self._words(text) for text in texts]),
+        }
+
+    def drop_ahead(self) -> None:
+        """Leave out what was to be done ahead and has not begun yet."""
+        for future in self._ahead.values():
+            future.cancel()
+        self._ahead = {}
+
+    def _taken(self, name: str, images: Sequence[Image], look: Callable[[], T]) -> T:
+        """What was found ahead, or what `look` finds now."""
+        if not self._ahead:
+            return look()
+        found = self._ahead.pop((name, *map(image_hash, images)), None)
+        if found is None:
+            wait(list(self._ahead.values()))  # what it loads is not loaded twice
+            self._ahead = {}
+            return look()
+        taken: T = found.result()
+        return taken
 
     def seen(
         self, images: Sequence[Image], probe: bool
@@ -80,6 +135,15 @@ class EvidenceExtractor:
         Measured are sharpness, light and contrast of the picture, and area, centring and border
         contact of its subject.
         """
+        if not probe:
+            return self._seen(images, False)
+        return self._taken("seen", images, lambda: self._seen(images, True))
+
+    def _seen(
+        self, images: Sequence[Image], probe: bool
+    ) -> list[tuple[dict[str, float], dict[str, float]]]:
+        from creative4u.backbone.saliency import look
+
         tokens, maps = look(images)
         none: list[dict[str, float]] = [{} for _ in images]
         probed = none
@@ -92,6 +156,11 @@ class EvidenceExtractor:
 
     def classify(self, images: Sequence[Image]) -> list[tuple[str, float]]:
         """The likeliest class name of each image and its probability; keeps vectors for `match`."""
+        return self._taken("classify", images, lambda: self._classify(images))
+
+    def _classify(self, images: Sequence[Image]) -> list[tuple[str, float]]:
+        from creative4u.backbone.classifier import class_names, class_probabilities
+
         probabilities = class_probabilities(images)
         for image, vector in zip(
             images, self.bridge.from_probabilities(probabilities), strict=True
@@ -103,10 +172,11 @@ class EvidenceExtractor:
 
     def read(self, images: Sequence[Image]) -> list[tuple[str, ...]]:
         """The legible lines of text on each image."""
-        return read_lines(images)
+        return self._taken("read", images, lambda: read_lines(images))
 
     def match(self, image: Image, title: str, queries: tuple[str, ...]) -> Match:
         """How near the image is to the title, and to the nearest of the queries (cosine, ConSE)."""
+        self._taken("words", (), list)
         key = image_hash(image)
         if key not in self._vectors:
             self.classify([image])
@@ -116,6 +186,8 @@ class EvidenceExtractor:
 
     @functools.lru_cache(maxsize=4096)  # noqa: B019 - one instance a process
     def _words(self, text: str) -> Array:
+        from creative4u.backbone.threads import running
+
         with running(1):
             vector: Array = self.bridge.text_vectors([text])[0]
         return vector

@@ -88,7 +88,8 @@ class RayEngine:
     def model(self) -> str:
         """The name that the rows bear."""
         from creative4u.selector.backends.server_pool import is_url
-        from creative4u.selector.loading import EMBEDDED, load_judge
+        from creative4u.selector.loading import load_judge
+        from creative4u.backbone.names import EMBEDDED
 
         if self.models and is_url(self.models[0]):
             return load_judge(*self.models).model

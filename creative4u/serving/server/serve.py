@@ -17,6 +17,7 @@ import httpx
 from PIL import Image, ImageDraw
 
 from creative4u.errors import BackendError, CompletionError, InputError
+from creative4u.proxies import http_client
 from creative4u.schema import Verdict
 from creative4u.selector.judge import Judge, PairRequest
 from creative4u.serving.server.child_process import Child
@@ -71,7 +72,7 @@ def check_port(port: int) -> None:
 def wait_until_up(child: Child, config: ServeConfig) -> None:
     """Until the server answers; raises BackendError where it ended or `patience` is over."""
     until = time.monotonic() + config.patience
-    with httpx.Client(trust_env=False, timeout=5.0) as client:
+    with http_client([config.url], timeout=5.0) as client:
         while time.monotonic() < until:
             if child.ended is not None:
                 raise BackendError(

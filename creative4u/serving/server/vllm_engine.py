@@ -28,8 +28,8 @@ from creative4u.selector.backends.openai_format import (
     degrees,
 )
 from creative4u.selector.config import PAPER, read_config
+from creative4u.selector.evidence.image_evidence import evidence
 from creative4u.selector.judge import Judge
-from creative4u.selector.loading import evidence
 from creative4u.selector.protocol.backend import Completion, OnText, Prompt
 from creative4u.selector.protocol.prompt import observation_messages
 from creative4u.serving.server.servable import servable

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from creative4u.files.origin import file_hash, whole_file
 from creative4u.images import load_image
+from creative4u.selector.evidence.image_evidence import evidence
 from creative4u.selector.evidence.properties import TOP
-from creative4u.selector.loading import evidence, evidence_hash
+from creative4u.selector.loading import evidence_hash
 from data.creative_pair.facts import DEGREES, Facts
 
 AT_ONCE = 16

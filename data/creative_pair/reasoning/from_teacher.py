@@ -23,6 +23,7 @@ import httpx
 
 from creative4u.errors import ImageError, InputError, VerdictParseError
 from creative4u.images import encode, load_image
+from creative4u.proxies import http_client
 from creative4u.schema import CreativePair
 from creative4u.selector.protocol.completion import parse
 from creative4u.selector.protocol.prompt import Messages, clean_request, comparison_messages
@@ -65,8 +66,8 @@ class Teacher:
         headers = ({"Authorization": f"Bearer {self.config.api_key}"}
                    if self.config.api_key else {})
         self.journal.parent.mkdir(parents=True, exist_ok=True)
-        with (httpx.Client(timeout=self.config.timeout, headers=headers,
-                           transport=self.transport) as client,
+        with (http_client([self.config.url], self.transport, timeout=self.config.timeout,
+                          headers=headers) as client,
               ThreadPoolExecutor(self.config.concurrency) as pool,
               self.journal.open("a", encoding="utf-8") as journal):
             asked = [pool.submit(self._ask, client, pair) for pair in todo]

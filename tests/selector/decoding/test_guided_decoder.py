@@ -12,11 +12,12 @@ from creative4u.selector.decoding import packed_attention
 from creative4u.selector.decoding.guided_decoder import GuidedDecoder
 from creative4u.selector.decoding.speculation import Drafts
 from creative4u.selector.evidence.properties import NAMES
-from creative4u.selector.loading import embedded_adapter, load_judge, merged
+from creative4u.selector.loading import load_judge, merged
 from creative4u.selector.protocol.backend import Completion, Prompt
 from creative4u.selector.protocol.completion import parse
 from creative4u.selector.protocol.prompt import citations, comparison_messages
 from creative4u.selector.protocol.questions import KEYS
+from creative4u.backbone.names import embedded_adapter
 
 PROPERTIES = (
     "size", "complete", "text", "occluded", "clutter", "dark", "blur", "props", "frame",

@@ -29,7 +29,7 @@ class Computing(ByTitle):
         while True:
             torch.ones(300, 300) @ torch.ones(300, 300)
 
-loading.load_judge = lambda *_, **__: Computing()
+loading.start_judge = lambda *_, **__: Computing()
 from creative4u.cli import main
 sys.argv = ["creative4u", "judge", {pairs!r}, "-o", {out!r}]
 main()
