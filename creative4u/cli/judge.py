@@ -18,12 +18,19 @@ from creative4u.cli.console import (
     SOME_ROWS_FAILED,
     STOPPED,
     Dtype,
+    UsageError,
     announced,
     answer,
     print_json,
     say,
     working,
 )
+
+Pairs = Annotated[Path, typer.Argument(metavar="PAIRS", help="JSONL, CSV, TSV or Parquet.")]
+Verdicts = Annotated[
+    Path, typer.Option("--out", "-o", help="Verdicts: a .jsonl or .parquet file.")
+]
+SummaryJson = Annotated[bool, typer.Option("--json", help="Print the summary as one object.")]
 
 
 class Where(StrEnum):
@@ -35,8 +42,8 @@ class Where(StrEnum):
 
 def judge(
     context: typer.Context,
-    pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="JSONL, CSV, TSV or Parquet.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Verdicts: a .jsonl or .parquet file.")],
+    pairs: Pairs,
+    out: Verdicts,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,15 +74,9 @@ def judge(
     retry_errors: Annotated[bool, typer.Option(help="Judge again what ended in an error.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
     dtype: Dtype = "auto",
-    to_batch: Annotated[
-        Path | None,
-        typer.Option(help="Judge nothing: write OpenAI batch requests to this .jsonl file."),
-    ] = None,
-    from_batch: Annotated[
-        list[Path] | None,
-        typer.Option(help="Read the verdicts from a .jsonl file of batch answers; repeatable."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the summary as one object.")] = False,
+    to_batch: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    from_batch: Annotated[list[Path] | None, typer.Option(hidden=True)] = None,
+    json: SummaryJson = False,
 ) -> None:
     """Judge a file of pairs; each verdict is written as it is done, and a stopped run goes on.
 
@@ -83,54 +84,112 @@ def judge(
 
     Example: `creative4u judge pairs.jsonl -o verdicts.jsonl`
     """
+    _name_new_verbs(pairs, out, to_batch, from_batch)
     models = tuple(model or ())
     with working(), _resumable(context):
-        from creative4u.files.pairs_file import check_pairs
-        from creative4u.serving.batch.resume_journal import check_out
+        _check_files(pairs, out)
+        from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
 
-        check_pairs(pairs)
-        check_out(out)
-        if to_batch is not None:
-            from creative4u.selector.loading import load_asker
-            from creative4u.serving.openai_batch.requests import write_requests
+        size = batch_size or (4 if _served(models) else 8)
+        config = BatchConfig(
+            batch_size=size,
+            in_flight=-(-concurrency // (2 * size)) + 1 if _served(models) else None,
+            resume=resume,
+            retry_errors=retry_errors,
+            limit=limit,
+        )
+        if engine is Where.ray:
+            from creative4u.serving.batch.ray_engine import RayConfig, RayEngine
 
-            written = write_requests(pairs, out, to_batch, load_asker(*models[:1]), limit)
-        elif from_batch:
-            from creative4u.serving.openai_batch.requests import read_answers
-
-            summary = read_answers(pairs, out, from_batch, again=not resume)
-        else:
-            from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
-
-            size = batch_size or (4 if _served(models) else 8)
-            config = BatchConfig(
-                batch_size=size,
-                in_flight=-(-concurrency // (2 * size)) + 1 if _served(models) else None,
-                resume=resume,
-                retry_errors=retry_errors,
-                limit=limit,
+            judge_: Any = RayEngine(
+                models, RayConfig(address, workers, batch_size, concurrency, dtype=dtype)
             )
-            if engine is Where.ray:
-                from creative4u.serving.batch.ray_engine import RayConfig, RayEngine
+        else:
+            from creative4u.selector.backends.server_pool import Patience
 
-                judge_: Any = RayEngine(
-                    models, RayConfig(address, workers, batch_size, concurrency, dtype=dtype)
-                )
-            else:
-                from creative4u.selector.backends.server_pool import Patience
+            waits = Patience(outage=patience)
+            with announced(LOADING):
+                from creative4u.selector.loading import start_judge
 
-                waits = Patience(outage=patience)
-                with announced(LOADING):
-                    from creative4u.selector.loading import start_judge
+                judge_ = start_judge(*models, concurrency=concurrency, patience=waits, dtype=dtype)
+        summary = judge_pairs(pairs, out, judge_, config)
+    _show(summary, out, json)
 
-                    judge_ = start_judge(
-                        *models, concurrency=concurrency, patience=waits, dtype=dtype
-                    )
-            summary = judge_pairs(pairs, out, judge_, config)
+
+def judge_export(
+    pairs: Pairs,
+    out: Verdicts,
+    requests: Annotated[
+        Path, typer.Option("--requests", help="The .jsonl file of OpenAI batch requests to write.")
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="Whose prompts: a folder, or by default the embedded model.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write a file of pairs as OpenAI batch requests; judge nothing.
+
+    Example: `creative4u judge-export pairs.jsonl -o verdicts.jsonl --requests requests.jsonl`
+    """
+    with working():
+        _check_files(pairs, out)
+        from creative4u.selector.loading import load_asker
+        from creative4u.serving.openai_batch.requests import write_requests
+
+        written = write_requests(pairs, out, requests, load_asker(model), limit)
+    answer(written, json)
+    say(f"then: creative4u judge-import {pairs} ANSWERS.jsonl -o {out}")
+
+
+def judge_import(
+    pairs: Pairs,
+    answers: Annotated[
+        list[Path], typer.Argument(metavar="ANSWERS...", help="Files of batch answers (.jsonl).")
+    ],
+    out: Verdicts,
+    resume: Annotated[bool, typer.Option(help="Keep the verdicts that OUT has.")] = True,
+    json: SummaryJson = False,
+) -> None:
+    """Read the answers to exported batch requests as verdicts.
+
+    Example: `creative4u judge-import pairs.jsonl answers.jsonl -o verdicts.jsonl`
+    """
+    with working():
+        _check_files(pairs, out)
+        from creative4u.serving.openai_batch.requests import read_answers
+
+        summary = read_answers(pairs, out, answers, again=not resume)
+    _show(summary, out, json)
+
+
+def _check_files(pairs: Path, out: Path) -> None:
+    """Settle what is wrong with either file before anything is loaded."""
+    from creative4u.files.pairs_file import check_pairs
+    from creative4u.serving.batch.resume_journal import check_out
+
+    check_pairs(pairs)
+    check_out(out)
+
+
+def _name_new_verbs(
+    pairs: Path, out: Path, to_batch: Path | None, from_batch: list[Path] | None
+) -> None:
+    """Raise a usage error that names the verb for an option of earlier releases."""
     if to_batch is not None:
-        answer(written, json)
-        say(f"then: creative4u judge {pairs} -o {out} --from-batch ANSWERS.jsonl")
-        return
+        raise UsageError(
+            f"got --to-batch {to_batch}; write creative4u judge-export {pairs} -o {out} "
+            f"--requests {to_batch} instead."
+        )
+    if from_batch:
+        files = " ".join(map(str, from_batch))
+        raise UsageError(
+            f"got --from-batch; write creative4u judge-import {pairs} {files} -o {out} instead."
+        )
+
+
+def _show(summary: dict[str, Any], out: Path, json: bool) -> None:
+    """Print a verdict file's summary; exit code 3 where rows failed."""
     if json:
         print_json(summary)
     else:

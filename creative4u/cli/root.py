@@ -102,6 +102,8 @@ def rank(
 
 
 app.command()(judge_verbs.judge)
+app.command("judge-export")(judge_verbs.judge_export)
+app.command("judge-import")(judge_verbs.judge_import)
 app.command()(judge_verbs.evaluate)
 app.command()(serve.serve)
 

@@ -15,6 +15,7 @@ from typing import Any
 from PIL.Image import Image
 from PIL.Image import new as new_image
 
+from creative4u.backbone.names import EMBEDDED, embedded_adapter
 from creative4u.backbone.wheels import WHEELS
 from creative4u.errors import InputError
 from creative4u.files.origin import file_hash
@@ -28,7 +29,6 @@ from creative4u.selector.decoding.speculation import UsualLines, read_usual_line
 from creative4u.selector.evidence.image_evidence import evidence
 from creative4u.selector.evidence.linear_probe import FILE_NAME as PROBE
 from creative4u.selector.judge import Judge, PairRequest
-from creative4u.backbone.names import EMBEDDED, embedded_adapter
 from creative4u.selector.start import beginning, import_all
 
 
@@ -175,8 +175,8 @@ def _loaded(source: str, dtype: Dtype) -> tuple[Any, Any]:
 
 def merged(folder: Path, dtype: Dtype = "auto") -> tuple[Any, Any]:
     """Base and adapter, merged in memory: float32 sums, so that nothing drifts (test: 1e-3)."""
-    from creative4u.selector.lora import merged_lora
     from creative4u.backbone.names import base_folder
+    from creative4u.selector.lora import merged_lora
 
     base = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     model, processor = _loaded(base_folder(base["base_model_name_or_path"]), dtype)

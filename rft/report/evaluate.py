@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from creative4u.backbone.names import EMBEDDED, embedded_adapter
 from creative4u.errors import InputError
 from creative4u.files.origin import file_hash, is_made_from, note_origin, whole_file
 from creative4u.files.pairs_file import good_pairs
@@ -21,7 +22,6 @@ from creative4u.files.verdict_file import read_verdicts
 from creative4u.schema import CreativePair, Dtype, Side
 from creative4u.selector.config import PAPER, JudgeConfig, read_config
 from creative4u.selector.loading import load_judge
-from creative4u.backbone.names import EMBEDDED, embedded_adapter
 from creative4u.serving.batch.judge_file import BatchConfig, judge_pairs
 from rft.report.figures import evaluate
 from rft.report.judged import Judged, matched

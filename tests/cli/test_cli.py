@@ -265,6 +265,16 @@ def test_every_verb_that_judges_takes_a_dtype(
     assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
 
 
+def test_batch_options_of_earlier_releases_name_the_new_verbs() -> None:
+    words = ["judge", "p.jsonl", "-o", "v.jsonl"]
+    export = run(app, [*words, "--to-batch", "r.jsonl"])
+    assert export.exit_code == 2
+    assert "creative4u judge-export p.jsonl -o v.jsonl --requests r.jsonl" in export.stderr
+    back = run(app, [*words, "--from-batch", "a.jsonl"])
+    assert back.exit_code == 2
+    assert "creative4u judge-import p.jsonl a.jsonl -o v.jsonl" in back.stderr
+
+
 def test_ctrl_c_prints_how_to_go_on(judge: Brighter, images: list[str], tmp_path: Path) -> None:
     pairs, out = write_pairs(tmp_path, images), tmp_path / "out.jsonl"
     pairs.write_text(pairs.read_text().replace("Boot", "stop"))

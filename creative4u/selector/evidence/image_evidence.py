@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL.Image import Image
 
+from creative4u.backbone.names import embedded_adapter
 from creative4u.backbone.ocr import read_lines
 from creative4u.image_statistics import pixel_statistics
 from creative4u.images import image_hash
 from creative4u.selector.evidence.linear_probe import Probe, load_probe
 from creative4u.selector.evidence.properties import TOP, Match
-from creative4u.backbone.names import embedded_adapter
 
 if TYPE_CHECKING:
     from creative4u.backbone.conse import ConSE

@@ -87,9 +87,9 @@ class RayEngine:
     @property
     def model(self) -> str:
         """The name that the rows bear."""
+        from creative4u.backbone.names import EMBEDDED
         from creative4u.selector.backends.server_pool import is_url
         from creative4u.selector.loading import load_judge
-        from creative4u.backbone.names import EMBEDDED
 
         if self.models and is_url(self.models[0]):
             return load_judge(*self.models).model

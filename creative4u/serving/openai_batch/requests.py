@@ -1,9 +1,9 @@
 """Export pairs as OpenAI batch requests and import their answers as verdicts.
 
-    creative4u judge pairs.jsonl -o verdicts.jsonl --to-batch requests.jsonl
+    creative4u judge-export pairs.jsonl -o verdicts.jsonl --requests requests.jsonl
     python -m creative4u.serving.server.vllm_cli run-batch \\
         -i requests.jsonl -o answers.jsonl --model FOLDER
-    creative4u judge pairs.jsonl -o verdicts.jsonl --from-batch answers.jsonl
+    creative4u judge-import pairs.jsonl answers.jsonl -o verdicts.jsonl
 
 What is known before the answers (rows, bad rows, evidence, ties of one picture, the model's config)
 waits beside OUT, in OUT.batch.jsonl. Answers may come in any order and in part; one that is
@@ -111,7 +111,7 @@ def read_answers(pairs: Path, out: Path, answers: Sequence[Path], again: bool) -
     """
     beside = asked_file(out)
     if not beside.is_file():
-        raise InputError(f"{beside}: no such file; --to-batch with the same -o writes it")
+        raise InputError(f"{beside}: no such file; judge-export with the same -o writes it")
     if out.exists() and not again:
         raise InputError(f"{out} exists; choose another name or start over with --no-resume")
     tally, journal = Tally(), journal_file(out)
@@ -139,7 +139,7 @@ def read_answers(pairs: Path, out: Path, answers: Sequence[Path], again: bool) -
 def _evidence(row: dict[str, Any], beside: Path) -> PairEvidence | None:
     """The evidence that was asked with; raises InputError where the row does not say."""
     if "evidence" not in row:
-        raise InputError(f"{beside}: holds no evidence; write it again with --to-batch")
+        raise InputError(f"{beside}: holds no evidence; write it again with judge-export")
     kept = row.pop("evidence")
     return None if kept is None else PairEvidence.model_validate(kept)
 

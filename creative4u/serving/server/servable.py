@@ -8,13 +8,12 @@ import shutil
 from pathlib import Path
 
 from creative4u.backbone.atomic import built_once
-from creative4u.backbone.names import base_folder
+from creative4u.backbone.names import EMBEDDED, base_folder, embedded_adapter
 from creative4u.backbone.wheels import home
 from creative4u.errors import InputError
 from creative4u.selector.config import FILE_NAME
 from creative4u.selector.decoding import speculation
 from creative4u.selector.loading import merged
-from creative4u.backbone.names import EMBEDDED, embedded_adapter
 from creative4u.serving.server.vllm_command import Servable
 
 KEPT = (FILE_NAME, speculation.FILE_NAME)  # beside an adapter and beside the whole model

@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from creative4u.backbone.names import embedded_adapter
 from creative4u.schema import ImageEvidence, PairEvidence
 from creative4u.selector.backends.local import MOST_AT_ONCE, LocalBackend
 from creative4u.selector.decoding import packed_attention
@@ -17,7 +18,6 @@ from creative4u.selector.protocol.backend import Completion, Prompt
 from creative4u.selector.protocol.completion import parse
 from creative4u.selector.protocol.prompt import citations, comparison_messages
 from creative4u.selector.protocol.questions import KEYS
-from creative4u.backbone.names import embedded_adapter
 
 PROPERTIES = (
     "size", "complete", "text", "occluded", "clutter", "dark", "blur", "props", "frame",

@@ -165,7 +165,7 @@ def test_what_does_not_belong_together(tmp_path: Path) -> None:
     pairs, requests, out = (
         write_pairs(tmp_path), tmp_path / "requests.jsonl", tmp_path / "out.jsonl",
     )  # fmt: skip
-    with pytest.raises(InputError, match="--to-batch with the same -o writes it"):
+    with pytest.raises(InputError, match="judge-export with the same -o writes it"):
         read_answers(pairs, out, [requests], again=False)
     write_requests(pairs, out, requests, asker())
     good = answers_to(requests)
@@ -212,5 +212,5 @@ def test_requests_that_keep_no_evidence_are_not_answered_with_none(tmp_path: Pat
     rows = [{k: v for k, v in row.items() if k != "evidence"} for row in read(beside)]
     write(beside, rows)
     answers = write(tmp_path / "a.jsonl", answers_to(requests))
-    with pytest.raises(InputError, match="holds no evidence; write it again with --to-batch"):
+    with pytest.raises(InputError, match="holds no evidence; write it again with judge-export"):
         read_answers(pairs, out, [answers], again=False)
