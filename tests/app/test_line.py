@@ -33,8 +33,8 @@ def looks() -> Iterator[threading.Semaphore]:
         return wait(turn, seconds)
 
     patch.setattr(Turn, "wait", look)
-    patch.setattr("app.compare.POLL", 0.05)
-    patch.setattr("app.best_of.POLL", 0.05)
+    patch.setattr("app.turns.POLL", 0.05)
+    patch.setattr("app.turns.BEAT", 0.2)
     yield counted
     patch.undo()
 
