@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from app.compare import POLL, Desk, here, read, sentence, words
+from app.compare import Desk, here, read, sentence, words
 from creative4u.errors import Creative4UError, ImageError, InputError
 from creative4u.images import encode
 from creative4u.schema import Verdict
@@ -25,6 +25,7 @@ from creative4u.selector.tournament import BATCH, MOST, check_size, rank_creativ
 
 log = logging.getLogger(__name__)
 SHOWN_SIDE = 900  # pixels
+POLL = 0.5  # seconds between two looks at whether the visitor has had enough
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ def best_of(desk: Desk, uploads: Sequence[str] | None, title: str, queries: str,
         return
     try:
         with desk.turns.take() as turn:
-            while not turn.wait(POLL):
-                if stop.is_set():
-                    yield RankView("stopped")
-                    return
-                yield RankView("waiting", ahead=turn.ahead)
+            for ahead in turn.places(stop):
+                yield RankView("waiting", ahead=ahead)
+            if stop.is_set():
+                yield RankView("stopped")
+                return
             yield RankView("running")
             for said in _play(desk, named, " ".join(title.split()), asked, stop):
                 if said is None:

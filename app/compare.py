@@ -29,7 +29,6 @@ from creative4u.selector.protocol.prompt import clean_request
 log = logging.getLogger(__name__)
 READ_SIDE = 2048  # pixels: the longer side at which the judge is given an upload
 KEPT_SIDE = 1600  # pixels: the longer side of the images that the history keeps
-POLL = 0.5  # seconds between two looks at the queue
 
 Phase = Literal["refused", "waiting", "looking", "reasoning", "done", "failed", "stopped"]
 OVER = frozenset({"refused", "done", "failed", "stopped"})  # phases after which nothing comes
@@ -125,11 +124,11 @@ def compare(desk: Desk, upload_a: str | None, upload_b: str | None, title: str,
 
 def _judged(desk: Desk, asked: Asked, view: View, stop: Event) -> Iterator[View]:
     with desk.turns.take() as turn:
-        while not turn.wait(POLL):
-            if stop.is_set():
-                yield View("stopped")
-                return
-            yield replace(view, phase="waiting", ahead=turn.ahead)
+        for ahead in turn.places(stop):
+            yield replace(view, phase="waiting", ahead=ahead)
+        if stop.is_set():
+            yield View("stopped")
+            return
         yield view
         drawn = 0.0
         for said in desk.judge.stream(asked.request()):

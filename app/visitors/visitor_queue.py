@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from collections.abc import Iterator
 from types import TracebackType
+
+POLL = 0.5  # seconds between two looks at the line
+BEAT = 2.0  # seconds after which an unchanged place is said again
 
 
 class Turns:
@@ -46,3 +51,16 @@ class Turn:
         """Wait at most so long; True once it is this one's turn."""
         with self._moved:
             return self._moved.wait_for(lambda: self._line[0] is self, seconds)
+
+    def places(self, stop: threading.Event) -> Iterator[int]:
+        """How many are ahead, until it is this one's turn or `stop` is set.
+
+        An unchanged place comes again after a while: who shows it notices then whether anybody is
+        still there to see it.
+        """
+        told, at = -1, 0.0
+        while not self.wait(POLL) and not stop.is_set():
+            ahead = self.ahead
+            if ahead != told or time.monotonic() - at >= BEAT:
+                told, at = ahead, time.monotonic()
+                yield ahead

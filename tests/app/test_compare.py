@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from app.compare import Desk, View, check, compare
 from app.history import Store
+from app.visitors.visitor_queue import Turns
 from creative4u.images import load_image
 
 
@@ -112,7 +113,7 @@ def test_markup_in_the_title_is_judged_normally(desk: Desk, bold: str, pale: str
 
 def test_whoever_waits_is_told_how_many_are_ahead(
         desk: Desk, bold: str, pale: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.compare.POLL", 0.01)
+    monkeypatch.setattr("app.visitors.visitor_queue.POLL", 0.01)
     first = compare(desk, bold, pale, "Bag", "")
     assert next(first).phase == "looking"
     second = compare(desk, bold, pale, "Bag", "")
@@ -120,6 +121,24 @@ def test_whoever_waits_is_told_how_many_are_ahead(
     assert (waiting.phase, waiting.ahead) == ("waiting", 1)
     first.close()  # the first visitor leaves in the middle
     assert [view.phase for view in second][-1] == "done"
+
+
+def test_an_unchanged_place_is_said_again_only_once_in_a_while(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.visitors.visitor_queue.POLL", 0.001)
+    turns, stop = Turns(), threading.Event()
+    with turns.take() as first, turns.take() as second, turns.take() as third:
+        monkeypatch.setattr("app.visitors.visitor_queue.BEAT", 1e9)
+        places = third.places(stop)
+        assert next(places) == 2
+        second.__exit__(None, None, None)
+        assert next(places) == 1
+        monkeypatch.setattr("app.visitors.visitor_queue.BEAT", 0.0)
+        assert [next(places) for _ in range(3)] == [1, 1, 1]
+        stop.set()
+        assert list(places) == []
+        assert (first.ahead, third.ahead) == (0, 1)
+        second.__enter__()  # for the end of the block
 
 
 def test_a_stopped_comparison_says_so_and_keeps_nothing(
