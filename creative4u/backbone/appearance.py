@@ -85,8 +85,8 @@ def pool(tokens: Floats, maps: Floats) -> Floats:
     rest = 1 - weight
     parts = [tokens[:, 0], patches.mean(1), patches.max(1)]
     for share in (weight, rest):
-        share = share / np.maximum(share.sum(1, keepdims=True), 1e-6)
-        parts.append(np.einsum("np,npd->nd", share, patches))
+        mean = share / np.maximum(share.sum(1, keepdims=True), 1e-6)
+        parts.append(np.einsum("np,npd->nd", mean, patches))
     return np.stack(parts, axis=1).astype(np.float32)
 
 
@@ -110,7 +110,7 @@ def measure(image: Image.Image, saliency_map: Floats) -> list[float]:
         float(saliency_map.mean()),
         across,
         down,
-        float(np.sqrt(max(variance - across**2 - down**2, 0.0))),
+        float(np.sqrt(np.maximum(variance - across**2 - down**2, 0.0))),
         float(saliency_map[rim].mean()),
         float(saliency_map.max()),
         pixels["contrast"] / 100,

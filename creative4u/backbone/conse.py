@@ -85,5 +85,4 @@ def _class_vectors() -> Array:
 
 def _unit(vectors: Array) -> Array:
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    scaled: Array = vectors / np.maximum(lengths, 1e-12)
-    return scaled
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
