@@ -25,7 +25,7 @@ from creative4u.selector.config import FILE_NAME, PAPER, JudgeConfig, read_confi
 from creative4u.selector.drafts import UsualLines, read_usual_lines
 from creative4u.selector.endpoints import Patience, is_url
 from creative4u.selector.evidence import ImageEvidence
-from creative4u.selector.invariant import arithmetic_of, invariant
+from creative4u.selector.invariant import arithmetic_of, with_exact
 from creative4u.selector.judge import Judge
 from creative4u.selector.local import LocalBackend
 from creative4u.selector.openai_backend import CONCURRENCY, OpenAIBackend
@@ -79,7 +79,8 @@ def load_judge(
     with contextlib.suppress(ValueError):  # a tower that no cache knows
         cache_vision(loaded, None, capacity=256)  # one pass an image, in both orders and alone
     name = EMBEDDED if model is None else str(model)
-    return judge_of(invariant(loaded, dtype), processor, name, config, read_usual_lines(folder))
+    rounded, exact = with_exact(loaded.eval(), dtype)
+    return judge_of(rounded, processor, name, config, read_usual_lines(folder), exact)
 
 
 @functools.cache
@@ -93,10 +94,14 @@ def load_asker(model: str | None = None) -> Judge:
 
 
 def judge_of(
-    model: Any, processor: Any, name: str, config: JudgeConfig, lines: UsualLines | None = None
-) -> Judge:
-    """A judge on a model that is already in memory; `lines` are what it usually says."""
-    backend = LocalBackend(model.eval(), processor, name, config.image_side)
+    model: Any, processor: Any, name: str, config: JudgeConfig, lines: UsualLines | None = None,
+    exact: Any = None,
+) -> Judge:  # fmt: skip
+    """A judge on a model that is already in memory; `lines` are what it usually says.
+
+    `exact` is the same model in float32, where `model` rounds.
+    """
+    backend = LocalBackend(model.eval(), processor, name, config.image_side, exact)
     backend.decoder.recall(lines or {})
     return Judge(backend, config, evidence(), arithmetic_of(model))
 
