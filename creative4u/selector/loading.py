@@ -60,7 +60,7 @@ def load_judge(
         raise InputError("more than one model: several are allowed only as http://... addresses")
     from creative4u.backbone.feature_cache import cache_vision
     from creative4u.backbone.names import base_folder
-    from creative4u.selector.decoding.batch_invariant import invariant
+    from creative4u.selector.decoding.batch_invariant import with_exact
 
     folder = embedded_adapter() if model is None else Path(model)
     if (folder / "adapter_config.json").exists():
@@ -73,7 +73,8 @@ def load_judge(
     with contextlib.suppress(ValueError):  # a tower that no cache knows
         cache_vision(loaded, None, capacity=256)  # one pass an image, in both orders and alone
     name = EMBEDDED if model is None else str(model)
-    return judge_of(invariant(loaded, dtype), processor, name, config, read_usual_lines(folder))
+    rounded, exact = with_exact(loaded.eval(), dtype)
+    return judge_of(rounded, processor, name, config, read_usual_lines(folder), exact)
 
 
 def start_judge(
@@ -134,13 +135,17 @@ def load_asker(model: str | None = None) -> Judge:
 
 
 def judge_of(
-    model: Any, processor: Any, name: str, config: JudgeConfig, lines: UsualLines | None = None
-) -> Judge:
-    """A judge on a model that is already in memory; `lines` are what it usually says."""
+    model: Any, processor: Any, name: str, config: JudgeConfig, lines: UsualLines | None = None,
+    exact: Any = None,
+) -> Judge:  # fmt: skip
+    """A judge on a model that is already in memory; `lines` are what it usually says.
+
+    `exact` is the same model in float32, where `model` rounds.
+    """
     from creative4u.selector.backends.local import LocalBackend
     from creative4u.selector.decoding.batch_invariant import arithmetic_of
 
-    backend = LocalBackend(model.eval(), processor, name, config.image_side)
+    backend = LocalBackend(model.eval(), processor, name, config.image_side, exact)
     backend.decoder.recall(lines or {})
     return Judge(backend, config, evidence(), arithmetic_of(model))
 

@@ -6,7 +6,6 @@ import io
 import json
 import struct
 import sys
-import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from creative4u.cli import app
-from creative4u.cli.console import announced, answer
 from creative4u.errors import BackendError, Creative4UError
 from creative4u.schema import (
     Arithmetic,
@@ -281,28 +279,3 @@ def test_ctrl_c_prints_how_to_go_on(judge: Brighter, images: list[str], tmp_path
     result = run(app, ["judge", str(pairs), "-o", str(out), "--model", "some/model"])
     assert result.exit_code == 130
     assert f"creative4u judge {pairs} -o {out} --model some/model" in result.stderr
-
-
-def test_what_was_made_is_told_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    found = {"by_split": {"train": 2, "test": 1}, "rows": 0, "log": None, "names": ("a", "b")}
-    answer(found | {"rejects": {}, "folder": Path("x")}, json=False)
-    assert capsys.readouterr().out == (
-        "by split: train 2, test 1\nrows: 0\nnames: a, b\nfolder: x\n"
-    )
-    answer({"folder": Path("x"), "share": float("nan")}, json=True)
-    assert capsys.readouterr().out == '{"folder": "x", "share": null}\n'
-
-
-def test_what_takes_long_is_announced_on_standard_error(
-    capsys: pytest.CaptureFixture[str]
-) -> None:
-    with announced("loading", after=60.0):
-        pass
-    err = ""
-    with announced("loading the judge", after=0.0):
-        for _ in range(1000):
-            err += capsys.readouterr().err
-            if err.endswith("\n"):
-                break
-            time.sleep(0.01)
-    assert err == "loading the judge\n"

@@ -13,6 +13,7 @@ from PIL.Image import Image
 from creative4u.errors import CompletionError
 from creative4u.images import square
 from creative4u.selector.decoding.guided_decoder import GuidedDecoder
+from creative4u.selector.decoding.rating import rate
 from creative4u.selector.protocol.backend import Completion, OnText, Prompt
 from creative4u.selector.protocol.prompt import Messages, citations, observation_messages
 
@@ -24,17 +25,20 @@ class LocalBackend:
     """Guided decoding on a loaded model; calls may come from any thread.
 
     One call at a time has all threads of torch, unless `share_cores` lets several run side by side.
-    `image_side` squares every image first, None leaves it.
+    `image_side` squares every image first, None leaves it; `exact` decides what is close
+    (`GuidedDecoder`).
     """
 
-    def __init__(self, model: Any, processor: Any, name: str, image_side: int | None) -> None:
+    def __init__(
+        self, model: Any, processor: Any, name: str, image_side: int | None, exact: Any = None
+    ) -> None:
         self.name = name
         self.processor = processor
         self.image_side = image_side
         tokenizer = processor.tokenizer
         self.special_tokens: tuple[str, ...] = tuple(tokenizer.all_special_tokens)
         added: dict[int, Any] = tokenizer.added_tokens_decoder
-        self.decoder = GuidedDecoder(model, tokenizer, list(added))
+        self.decoder = GuidedDecoder(model, tokenizer, list(added), exact)
         self._turns = threading.Semaphore(1)
         self._threads: int | None = None  # of torch, a call
 
@@ -64,7 +68,7 @@ class LocalBackend:
             batch = images[start : start + OBSERVED_AT_ONCE]
             inputs = self._inputs([observation_messages()] * len(batch), [[i] for i in batch])
             with self._turn():
-                rated += self.decoder.rate(inputs)
+                rated += rate(self.decoder.model, self.processor.tokenizer, inputs)
         return rated
 
     def complete(

@@ -9,12 +9,14 @@ float32, and so do the output logits that a choice hangs on.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 from transformers.activations import SiLUActivation
+from transformers.models.idefics3.modeling_idefics3 import Idefics3VisionTransformer
 
 from creative4u.backbone.cpu import instruction_set, multiplies_bfloat16
 from creative4u.schema import Arithmetic, Dtype
@@ -135,6 +137,21 @@ def invariant(model: Any, dtype: Dtype = "auto") -> Any:
             elif type(child) is nn.Linear:
                 setattr(parent, name, InvariantLinear(child, way))
     return model
+
+
+def with_exact(model: Any, dtype: Dtype = "auto") -> tuple[Any, Any]:
+    """`invariant(model)`, and where that rounds the same model in float32, else None.
+
+    They share all weights that are not rounded, and the images' features.
+    """
+    shared: list[Any] = [*model.parameters(), *model.buffers()]
+    shared += [part for part in model.modules() if isinstance(part, Idefics3VisionTransformer)]
+    exact = copy.deepcopy(model, {id(one): one for one in shared})
+    made = invariant(model, dtype)
+    told = arithmetic_of(made)
+    if told is None or told.dtype == "float32":
+        return made, None
+    return made, invariant(exact, "float32")
 
 
 def arithmetic_of(model: Any) -> Arithmetic | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from creative4u.errors import CompletionError
 
 
@@ -43,3 +45,8 @@ class Written:
     @property
     def done(self) -> bool:
         return self.logit_a is not None or self.error is not None
+
+
+def margin(logits: Tensor) -> float:
+    """How far the likeliest token is ahead of the next one, (V,)."""
+    return -float(logits.topk(2).values.diff())

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from creative4u.errors import CompletionError, TruncatedError
-from creative4u.selector.decoding.decoder_state import Written
+from creative4u.selector.decoding.decoder_state import Written, margin
 from creative4u.selector.decoding.packed_attention import PackedRows
 from creative4u.selector.decoding.speculation import Drafts, UsualLines
-from creative4u.selector.evidence.properties import NAMES, TOP
+from creative4u.selector.evidence.properties import TOP
 from creative4u.selector.protocol.backend import Completion, OnText
 from creative4u.selector.protocol.questions import (
     COMPARED,
@@ -37,8 +37,10 @@ from creative4u.selector.protocol.questions import (
 LINE_TOKENS = 48  # a line longer than this has lost its thread
 AT_ONCE = 16  # tokens of a row a pass, the draft included
 SURE = 0.5  # a draft ends where it is less likely than this to hold as a whole
+CLOSE = 0.05  # between two logits; bfloat16 moves a margin by as much (root mean square)
 Citations = Mapping[str, str]  # question's key -> what its line cites of the evidence
 Pick = Callable[[Tensor], Tensor]  # (B, V) logits, -inf where not allowed, to (B,) token ids
+Again = Callable[[], tuple[int, Tensor]]
 
 
 def greedy(logits: Tensor) -> Tensor:
@@ -50,10 +52,14 @@ class GuidedDecoder:
     """A decoder for models with one-dimensional rotary positions (Idefics3 and its kin).
 
     `banned` are token ids that may never be generated: special tokens, image tokens among them.
+    `exact` is the same model in float32, where `model` rounds: it decides what is close.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, banned: Sequence[int]) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, banned: Sequence[int], exact: Any = None
+    ) -> None:
         self.model = model
+        self.exact = exact
         self.tokenizer = tokenizer
         closing = tokenizer("</", add_special_tokens=False).input_ids[0]  # only ever fed
         self.banned = torch.tensor(sorted({*banned, closing}), dtype=torch.long)
@@ -118,6 +124,7 @@ class GuidedDecoder:
             for facts in map(self._facts, citations or [{}] * count) for _ in range(copies)
         ]  # fmt: skip
         drafts: list[list[int]] = [[] for _ in rows]
+        rereads = self.exact is not None and pick is greedy
         logits = cache.read([start] * count)
         if copies > 1:
             cache.repeat(copies)
@@ -130,7 +137,8 @@ class GuidedDecoder:
             seen = torch.split(logits, sizes)
             for number, row in enumerate(rows):
                 if not row.done:
-                    kept = self._follow(row, drafts[number], picked[number], seen[number])
+                    again = self._again(cache, number, row) if rereads else None
+                    kept = self._follow(row, drafts[number], picked[number], seen[number], again)
                     cache.forget(number, len(drafts[number]) - kept)
                     if on_text is not None:
                         on_text(number, self._text(row))
@@ -173,17 +181,36 @@ class GuidedDecoder:
                 choosable[end - size, ways] = allowed
         return [part.tolist() for part in torch.split(pick(choosable), list(sizes))]
 
+    def _again(self, cache: PackedRows, number: int, row: Written) -> Again:
+        """A closer look at a row: the token that `exact` chooses next, and its logits."""
+
+        def again() -> tuple[int, Tensor]:
+            logits = cache.reread(self.exact, number, row.written)
+            return self._picked([row], logits, [1], greedy)[0][0], logits[0]
+
+        return again
+
     def _follow(
-        self, row: Written, draft: Sequence[int], picked: Sequence[int], seen: Tensor
-    ) -> int:
-        """Choose on as long as the draft holds; how many of its tokens were kept."""
+        self, row: Written, draft: Sequence[int], picked: Sequence[int], seen: Tensor,
+        again: Again | None,
+    ) -> int:  # fmt: skip
+        """Choose on as long as the draft holds; how many of its tokens were kept.
+
+        A draft ends with a close choice: what follows is read with the closer look's keys.
+        """
         kept = 0
         while True:
             line, said = row.line, row.said
-            self._advance(row, picked[kept], seen[kept])
+            token, logits = picked[kept], seen[kept]
+            close = again if again is not None and margin(logits) < CLOSE else None
+            if close is not None:
+                token, logits = close()
+            self._advance(row, token, logits)
             if row.done:
                 return kept
-            self.drafts.learn(line, said, picked[kept])
+            self.drafts.learn(line, said, token)
+            if close is not None:
+                return kept
             fed = sum(
                 1
                 for _ in takewhile(
@@ -271,25 +298,3 @@ class GuidedDecoder:
     def _text(self, row: Written) -> str:
         text: str = self.tokenizer.decode(row.written)
         return text
-
-    @torch.inference_mode()
-    def rate(self, inputs: dict[str, Tensor]) -> list[dict[str, float]]:
-        """Degrees of every property for a batch of single-image prompts, (B, T) -> B rows.
-
-        The names are fed, each level is read as its expectation over the ten digit tokens, and the
-        likeliest digit goes on into the context, as in the training targets.
-        """
-        cache = PackedRows(self.model, inputs)
-        count = len(inputs["input_ids"])
-        rated: list[dict[str, float]] = [{} for _ in range(count)]
-        chunks = [self._ids(f"{NAMES[0]} ")] * count
-        for name, following in zip(NAMES, [*NAMES[1:], None], strict=True):
-            fed = cache.feed(chunks) if rated[0] else cache.read(chunks)
-            logits = fed[:, self.digits]  # (B, 10)
-            expected = logits.softmax(1) @ torch.arange(TOP + 1.0)  # (B,)
-            for row, degree in zip(rated, expected.tolist(), strict=True):
-                row[name] = degree
-            if following is not None:
-                tail = self._ids(f" {following} ")
-                chunks = [[self.digits[best], *tail] for best in logits.argmax(1).tolist()]
-        return rated

@@ -56,6 +56,8 @@ class PackedRows:
         ]
         self.images = {k: v for k, v in inputs.items() if k not in ("input_ids", "attention_mask")}
         self.lengths = [0] * len(self.prompts)
+        self.exact = [0] * len(self.prompts)  # tokens of a row that `reread` has read
+        self.copies = 1  # of each prompt
         self.slots = _end(max(map(len, self.prompts)) + ROOM)
         text = model.get_decoder().config
         self.group = text.num_attention_heads // text.num_key_value_heads  # queries a key has
@@ -97,6 +99,8 @@ class PackedRows:
     def repeat(self, copies: int) -> None:
         """Every row `copies` times, next to each other."""
         self.lengths = [length for length in self.lengths for _ in range(copies)]
+        self.exact = [0] * len(self.lengths)
+        self.copies = copies
         for layer, pair in self._layers.items():
             keys, values = (
                 self._rows(held).repeat_interleave(copies, 1).flatten(1, 2)
@@ -111,13 +115,29 @@ class PackedRows:
         an empty chunk leaves a row as it is and gives none."""
         return self._pass(chunks, looks or [1] * len(chunks), whole=False)
 
+    def reread(self, model: Any, row: int, written: Sequence[int]) -> Tensor:
+        """Logits (1, V) after a row's prompt and `written`, by another model of the same shape.
+
+        Its keys and values take the place of the row's own; what it has read once stays read.
+        """
+        place, start, length = row // self.copies, self.exact[row], self.lengths[row]
+        chunks: list[list[int]] = [[] for _ in self.lengths]
+        chunks[row] = [*self.prompts[place], *written][start:]
+        images = {name: held[place : place + 1] for name, held in self.images.items()}
+        self.lengths[row] = start
+        logits = self._pass(
+            chunks, [1] * len(chunks), whole=True, images=None if start else images, model=model
+        )
+        self.exact[row], self.lengths[row] = self.lengths[row], length
+        return logits
+
     def forget(self, row: int, count: int) -> None:
         """Take a row's last `count` tokens back."""
         self.lengths[row] -= count
 
     def _pass(
         self, chunks: Sequence[Sequence[int]], looks: Sequence[int], whole: bool,
-        images: Image | None = None,
+        images: Image | None = None, model: Any = None,
     ) -> Tensor:  # fmt: skip
         """`whole`: PART queries at a time, else as many as the next of the sizes of blocks."""
         shown = [min(look, len(chunk)) for look, chunk in zip(looks, chunks, strict=True)]
@@ -155,8 +175,9 @@ class PackedRows:
         self._where = torch.tensor(where)
         self._asked = torch.tensor(asked).clamp_(max=len(ids) - 1)  # past the end nobody asks
         self._real = torch.tensor(real)
-        with _attention(self.model):
-            out = self.model(
+        model = model or self.model
+        with _attention(model):
+            out = model(
                 input_ids=torch.tensor([ids]), position_ids=torch.tensor([positions]),
                 use_cache=False, logits_to_keep=torch.tensor(looked), packed=self,
                 **(images or {}),

@@ -29,9 +29,9 @@ class Watched(PackedRows):
     passes: ClassVar[list[Passed]] = []
 
     def _pass(self, chunks: Sequence[Sequence[int]], looks: Sequence[int], whole: bool,
-              images: Any = None) -> Any:  # fmt: skip
+              images: Any = None, model: Any = None) -> Any:  # fmt: skip
         began = time.process_time()
-        out = super()._pass(chunks, looks, whole, images)
+        out = super()._pass(chunks, looks, whole, images, model)
         took = time.process_time() - began
         self.passes.append((sum(map(bool, chunks)), sum(map(len, chunks)), took, whole))
         return out
