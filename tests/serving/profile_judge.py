@@ -29,9 +29,9 @@ class Watched(PackedRows):
     passes: ClassVar[list[Passed]] = []
 
     def _pass(self, chunks: Sequence[Sequence[int]], looks: Sequence[int], whole: bool,
-              images: Any = None) -> Any:  # fmt: skip
+              images: Any = None, model: Any = None) -> Any:  # fmt: skip
         began = time.process_time()
-        out = super()._pass(chunks, looks, whole, images)
+        out = super()._pass(chunks, looks, whole, images, model)
         took = time.process_time() - began
         self.passes.append((sum(map(bool, chunks)), sum(map(len, chunks)), took, whole))
         return out
@@ -42,11 +42,9 @@ def main(path: Path, count: int, options: Sequence[str]) -> dict[str, Any]:
     from creative4u.selector import guided
 
     guided.PackedRows = Watched  # type: ignore[misc]
-    if "float32" in options:
-        load.halved = lambda model: model  # type: ignore[assignment]
     if "undrafted" in options:
         guided.GuidedDecoder._draft = lambda *_: []  # type: ignore[method-assign]
-    judge = load.load_judge()
+    judge = load.load_judge(dtype="float32" if "float32" in options else "auto")
     rows = (row for row in read_pairs(path) if isinstance(row, PairRow))
     requests = [request_of(row) for row in islice(rows, count)]
     began = time.process_time()
