@@ -62,9 +62,8 @@ def ask(folder: Path, pairs: Path, limit: int, model: str | None) -> Any:
 
 def here(way: str, asked: Sequence[Asked], model: str | None, _: str) -> Iterator[list[Said]]:
     """The judge's own backend in this process."""
-    backend: Any = loading.load_judge(
-        model, dtype="float32" if way == "here-float32" else "auto"
-    ).backend
+    dtype: Any = "float32" if way == "here-float32" else "auto"
+    backend: Any = loading.load_judge(model, dtype=dtype).backend
     for batch in _batches(way, asked, 8):
         done = backend.complete([prompt_of(one) for one in batch])
         yield [_said(one, said) for one, said in zip(batch, done, strict=True)]
