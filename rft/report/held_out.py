@@ -74,8 +74,6 @@ def held_out_rows(
     rows = kept_rows(out / ROWS, origin, made)
     if not rows:
         raise InputError(f"{pairs}: no labelled pair of split {split!r}")
-    if any("evidence_log_odds" not in row for row in rows):
-        raise InputError(f"{out / ROWS}: rows without evidence_log_odds; remove it to make it anew")
     return rows
 
 

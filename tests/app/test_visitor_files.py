@@ -106,7 +106,7 @@ def test_a_name_is_kept_as_far_as_it_is_harmless(name: str, plain: str) -> None:
 
 def child(code: str, home: Path) -> tuple[subprocess.Popen[str], str]:
     """Python code in a process of its own, and the first line that it prints."""
-    path = os.pathsep.join((str(HERE), str(HERE.parents[1])))
+    path = os.pathsep.join((str(HERE.parent / "helpers"), str(HERE.parents[1])))
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         env={**os.environ, "CREATIVE4U_HOME": str(home), "PYTHONPATH": path})

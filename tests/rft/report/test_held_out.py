@@ -8,11 +8,10 @@ from PIL import Image
 from reasoning_lines import LINES
 from tiny_models import tiny_idefics3
 
-from creative4u.errors import InputError
 from creative4u.selector.config import PAPER
 from creative4u.selector.protocol.completion import complete, swap_sides
 from creative4u.selector.protocol.prompt import comparison_messages
-from rft.report.held_out import _after, completed, held_out_rows, verdicts
+from rft.report.held_out import _after, completed, verdicts
 
 Told = tuple[dict[str, Any], str, float | None]
 
@@ -59,12 +58,6 @@ def test_an_answer_without_odds_is_an_error_and_the_rows_evidence_counts() -> No
     assert first["error"]["code"] == "bad_completion"
     shares = [order["probability_a"] for order in second["orders"]]
     assert shares == pytest.approx([0.6457, 0.3543], abs=1e-4)  # log odds 0.6 for the first shown
-
-
-def test_rows_made_before_they_kept_the_evidence_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl").write_text('{"pair_id": "p#0", "order": "AB"}\n')
-    with pytest.raises(InputError, match="without evidence_log_odds; remove it"):
-        held_out_rows(tmp_path / "pairs.jsonl", "test", None, tmp_path, tmp_path)
 
 
 def test_the_answer_stands_behind_the_closing() -> None:

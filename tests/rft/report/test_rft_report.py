@@ -217,7 +217,7 @@ def test_one_call_judges_counts_and_writes_the_card(
     ]
     file = tmp_path / "pairs.jsonl"
     file.write_text("".join(p.model_dump_json() + "\n" for p in rows))
-    monkeypatch.setattr(report, "load_judge", lambda model: Fixed())
+    monkeypatch.setattr(report, "load_judge", lambda model, dtype: Fixed())
     asked = report.Asked(file, None, limit=3, validation=22)
     card_file = tmp_path / "model-card.md"
     found = report.main(tmp_path / "out", asked, NoChecks, card_file, "creative4u rft evaluate x")

@@ -234,7 +234,7 @@ def test_a_refusal_of_every_request_ends_the_run(tmp_path: Path, status: int, co
         judge = Judge(OpenAIBackend(server.url, concurrency=1), PAPER, None)  # type: ignore[arg-type]
         with pytest.raises(DeniedError):
             judge_pairs(pairs, out, judge, BatchConfig(batch_size=1, progress=False))
-        assert len(server.asked) == 3
+        assert 3 <= len(server.asked) < 6  # what was in flight may still be asked, the rest is not
     assert [json.loads(line)["pair_id"] for line in out.read_text().splitlines()] == ["0"]
     with StubServer(verdict) as server:  # the key is mended: the run goes on
         judge = Judge(OpenAIBackend(server.url), PAPER, None)  # type: ignore[arg-type]
