@@ -31,8 +31,9 @@ FAKE = """
 import sys, types
 from fake_judge import FakeJudge
 judge = FakeJudge()
-judge.shown = lambda request: None
-sys.modules["creative4u.selector.loading"] = types.SimpleNamespace(start_judge=lambda model: judge)
+judge.evidence = lambda request: None
+loading = types.SimpleNamespace(start_judge=lambda *_, **__: judge)
+sys.modules["creative4u.selector.loading"] = loading
 """
 
 
@@ -180,7 +181,7 @@ def environment(
         **os.environ,
         **dict.fromkeys(NAMES[:3], proxies[request.param]),
         **known,
-        "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("tests", "tests/app")),
+        "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("tests/helpers",)),
         "CREATIVE4U_HOME": str(tmp_path),
     }
     assert refusing.asked == []
@@ -213,15 +214,17 @@ def judged(environment: dict[str, str], words: list[str]) -> dict[str, Any]:
 
 def test_select_asks_a_local_server(environment: dict[str, str], tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "white").save(image := tmp_path / "a.png")
+    Image.effect_noise((64, 64), 90).save(other := tmp_path / "b.png")
     with StubServer(answer_a) as server:
-        words = ["select", str(image), str(image), "--title", "A boot", "--model", server.url]
+        words = ["select", str(image), str(other), "--title", "A boot", "--model", server.url]
         assert judged(environment, [*words, "--one-order"])["choice"] == "A"
     assert len(server.finished) == 1
 
 
 def test_judge_asks_a_local_server(environment: dict[str, str], tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "white").save(tmp_path / "a.png")
-    row = {"pair_id": "p", "image_a": "a.png", "image_b": "a.png", "product_title": "A boot"}
+    Image.effect_noise((64, 64), 90).save(tmp_path / "b.png")
+    row = {"pair_id": "p", "image_a": "a.png", "image_b": "b.png", "product_title": "A boot"}
     (pairs := tmp_path / "pairs.jsonl").write_text(json.dumps(row))
     with StubServer(answer_a) as server:
         words = ["judge", str(pairs), "-o", str(tmp_path / "v.jsonl"), "--model", server.url]

@@ -193,7 +193,7 @@ def ceiling(
     Example: `creative4u data ceiling --pairs world/reasoned --out ceiling.json --world world`
     """
     with working():
-        from data.creative_pair.ceiling import ceiling as measure
+        from data.creative_pair.ceiling.ceiling import ceiling as measure
 
         found = measure(pairs, out, world, say)
     answer(found, json)

@@ -59,7 +59,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     with opened(path) as file:
         try:
             for batch in parquet.ParquetFile(file).iter_batches(batch_size=256):
-                for row in batch.to_pylist():
+                for row in batch.to_pylist(maps_as_pydicts="strict"):
                     yield {key: value for key, value in row.items() if value is not None}
         except (pyarrow.ArrowException, OSError) as error:
             raise InputError(f"{short_name(path)}: not a Parquet file ({error})") from error

@@ -54,7 +54,8 @@ def check_target(out: Path, source: Path, images: Path) -> None:
     of_images = os.path.realpath(images)
     if of_images in (os.path.realpath(out), os.path.realpath(out / "images")):
         raise InputError(f"--out {out} would write into the image folder; give another folder")
-    if os.path.exists(source) and source.resolve().is_relative_to(out.resolve()):
+    held = Path(os.path.realpath(source)).is_relative_to(os.path.realpath(out))
+    if os.path.exists(source) and held:
         raise InputError(f"--out {out} holds the log itself; give another folder")
     try:
         before = json.loads((out / ORIGIN).read_text("utf-8"))["source"]

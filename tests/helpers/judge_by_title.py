@@ -72,8 +72,10 @@ QUIET = BatchConfig(batch_size=3, progress=False)
 
 def write(folder: Path, titles: Sequence[str], name: str = "pairs.jsonl") -> Path:
     Image.new("RGB", (30, 30)).save(folder / "a.png")
+    if not (folder / "b.png").exists():  # noise: the same file however often pairs are written
+        Image.effect_noise((30, 30), 90).save(folder / "b.png")
     rows = [
-        {"pair_id": f"p{n}", "product_title": title, "image_a": "a.png", "image_b": "a.png",
+        {"pair_id": f"p{n}", "product_title": title, "image_a": "a.png", "image_b": "b.png",
          "label": "A", "tags": ["t"]}
         for n, title in enumerate(titles)
     ]  # fmt: skip

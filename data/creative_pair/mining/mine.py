@@ -150,7 +150,7 @@ def _total(base: duckdb.DuckDBPyConnection) -> int:
 
 def _beside(images: Path) -> Path | None:
     """The queries.parquet that a world keeps next to its image folder, if it is there."""
-    path = images.resolve().parent / "queries.parquet"
+    path = Path(os.path.realpath(images)).parent / "queries.parquet"
     return path if path.is_file() else None
 
 
