@@ -67,7 +67,8 @@ def test_a_smaller_cpu_keeps_what_is_guaranteed(cpu: str) -> None:
 
 
 def test_the_golden_pairs_are_judged_as_they_were() -> None:
-    told = load_judge().select_many(golden_pairs())
+    judge, pairs = load_judge(), golden_pairs()
+    told = [one for start in range(0, 24, 4) for one in judge.select_many(pairs[start : start + 4])]
     assert len(told) == len(GOLDEN) == 24
     for one, golden in zip(told, GOLDEN, strict=True):
         assert isinstance(one, Verdict)
