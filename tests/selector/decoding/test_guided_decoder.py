@@ -9,8 +9,7 @@ from PIL import Image
 from creative4u.backbone.names import embedded_adapter
 from creative4u.schema import ImageEvidence, PairEvidence
 from creative4u.selector.backends.local import MOST_AT_ONCE, LocalBackend
-from creative4u.selector.decoding import guided_decoder, packed_attention
-from creative4u.selector.decoding.batch_invariant import with_exact
+from creative4u.selector.decoding import packed_attention
 from creative4u.selector.decoding.guided_decoder import GuidedDecoder
 from creative4u.selector.decoding.speculation import Drafts
 from creative4u.selector.evidence.properties import NAMES
@@ -98,21 +97,6 @@ def test_every_key_is_written_and_feeding_it_at_once_changes_nothing(
         )
     of_a, of_b = (float(out.logits[0, -1, side]) for side in decoder.sides)
     assert of_a - of_b == pytest.approx(told.logit_a, abs=1e-3)
-
-
-def test_what_is_close_is_decided_in_float32(
-    prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, processor = merged(embedded_adapter())
-    rounded, exact = with_exact(model.eval(), "bfloat16")
-    rounds = LocalBackend(rounded, processor, "rounded", 224, exact)
-    monkeypatch.setattr(guided_decoder, "CLOSE", float("inf"))  # each is close
-    inputs = rounds._inputs([prompts[0].messages], [list(prompts[0].images)])
-    (told,) = rounds.decoder.write(inputs)
-    # the float32 model by itself, whose vision tower is the rounded one's
-    (sure,) = LocalBackend(exact, processor, "exact", 224).decoder.write(inputs)
-    assert told.written == sure.written
-    assert told.logit_a == pytest.approx(sure.logit_a, abs=1e-3)
 
 
 def test_drafts_change_nothing(
